@@ -1,0 +1,170 @@
+//! Accounts and leases as people see them.
+
+use crate::class::{Class, Side};
+use crate::explain::{Explanation, Reason};
+use crate::ids::{AccountName, Epoch, Generation, GpuUuid, LeaseId, NodeName, SkuName};
+use crate::lease::{ConditionKind, LeaseState, Shape};
+use crate::time::{Span, Timestamp};
+use crate::topology::Locality;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// `POST /v1/accounts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAccount {
+    /// Its name.
+    pub name: AccountName,
+    /// Which side of the house.
+    pub side: Side,
+    /// The most GPUs its live leases may hold together; absent for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_gpus: Option<u32>,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountView {
+    /// Its name.
+    pub name: AccountName,
+    /// Which side of the house.
+    pub side: Side,
+    /// Its quota; absent for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_gpus: Option<u32>,
+    /// GPUs its live leases hold now, counted from the ledger.
+    pub used_gpus: u64,
+    /// Live leases.
+    pub leases: u64,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// `POST /v1/leases`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateLease {
+    /// Who asks.
+    pub account: AccountName,
+    /// What is to be promised.
+    pub class: Class,
+    /// How much: `{"kind":"nodes","count":4}` or `{"kind":"gpus","count":2}`.
+    pub shape: Shape,
+    /// Of what kind.
+    pub sku: SkuName,
+    /// How close together; anywhere in the cell where absent.
+    #[serde(default)]
+    pub within: Locality,
+    /// Not before this instant; as soon as possible where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// For how long. Exactly one of `for` and `until` for tenants; at most one for internal
+    /// accounts, whose leases may have an open end.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub length: Option<Span>,
+    /// Until this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// What its holder calls it, up to 128 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// `POST /v1/leases/{id}/end`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndLease {
+    /// End access at once instead of after the class's notice.
+    #[serde(default)]
+    pub now: bool,
+    /// The number of GPUs of the lease; needed with `now` on more than 64 nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_gpus: Option<u64>,
+}
+
+/// A condition of a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConditionView {
+    /// What kind.
+    pub kind: ConditionKind,
+    /// Since when.
+    pub since: Timestamp,
+    /// In words.
+    pub detail: String,
+    /// The nodes it concerns, as a hostlist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<String>,
+}
+
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LeaseView {
+    /// Its number.
+    pub id: LeaseId,
+    /// Who holds it.
+    pub account: AccountName,
+    /// That account's side.
+    pub side: Side,
+    /// What is promised.
+    pub class: Class,
+    /// How far it has come.
+    pub state: LeaseState,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// What is the matter with it.
+    pub conditions: Vec<ConditionView>,
+    /// The ledger's epoch when its terms last changed.
+    pub epoch: Epoch,
+    /// How often its terms have changed.
+    pub generation: Generation,
+    /// How much.
+    pub shape: Shape,
+    /// Of what kind.
+    pub sku: SkuName,
+    /// How close together.
+    pub within: Locality,
+    /// When it was requested.
+    pub created: Timestamp,
+    /// When it starts; absent while that is not decided.
+    pub start: Option<Timestamp>,
+    /// When access ends; absent while that is not decided, and for an open end.
+    pub end: Option<Timestamp>,
+    /// When it was over.
+    pub closed: Option<Timestamp>,
+    /// Its nodes, as a hostlist; empty while it has none.
+    pub nodes: String,
+    /// How many nodes.
+    pub node_count: u64,
+    /// Nodes that serve it.
+    pub nodes_ready: u64,
+    /// Nodes that have given its hardware back.
+    pub nodes_returned: u64,
+    /// Its GPUs by node, in slot order. Lists leave it empty for leases of more than 256 nodes;
+    /// `GET /v1/leases/{id}` always has it.
+    pub gpus: BTreeMap<NodeName, Vec<GpuUuid>>,
+    /// How many GPUs.
+    pub gpu_count: u64,
+    /// The watts it may draw, whole watts; 0 while it has no hardware.
+    pub envelope_watts: u64,
+    /// Energy used, as far as nodes have said, in watt-hours.
+    pub energy_wh: u64,
+    /// Why it is not running; absent where it is.
+    pub reason: Option<Reason>,
+    /// When it could start if nothing but time went on; absent where it runs or nobody can say.
+    pub earliest: Option<Timestamp>,
+    /// What its holder calls it.
+    pub name: Option<String>,
+}
+
+/// `GET /v1/leases/{id}/explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainView {
+    /// The lease.
+    pub lease: LeaseView,
+    /// The latest decision about it; absent before the first.
+    pub explanation: Option<Explanation>,
+    /// Names of the nodes that the explanation mentions by number, as `"17": "h001"`.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub node_names: BTreeMap<u32, NodeName>,
+}

@@ -1,0 +1,27 @@
+//! The control API's types: what stands on the wire between the daemon's socket and its clients.
+//!
+//! Requests refuse fields they do not know; answers may gain fields, and clients ignore those they
+//! do not know. Instants are RFC 3339, lengths of time are `2h` or `1h30m`, sets of nodes are
+//! hostlists: this is the side people see.
+
+mod lease;
+mod list;
+mod node;
+mod problem;
+mod status;
+
+pub use lease::{
+    AccountView, ConditionView, CreateAccount, CreateLease, EndLease, ExplainView, LeaseView,
+};
+pub use list::List;
+pub use node::{
+    AdmitNodes, GpuView, ImportLine, ImportNodes, ImportReport, ImportedLine, NodeChange, NodeView,
+};
+pub use problem::{Problem, ProblemCode};
+pub use status::{Recover, RecoverReport, Status, VersionView};
+
+/// The largest body a request may have.
+pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// The version of this API, as it stands in paths and envelopes.
+pub const API_VERSION: &str = "v1";

@@ -1,0 +1,221 @@
+//! Why a decision came out as it did: one value for the placement log, `leasectl explain` and the
+//! tests.
+//!
+//! It counts *all* nodes by *every* rule they fail, never only the first found, and separates what
+//! can never be from what waits. Words are stable: the same token stands in the log, on the command
+//! line and as a metric's label.
+
+use crate::ids::{LeaseId, NodeIndex};
+use crate::lease::{Digest, GpuSlots};
+use crate::node_set::NodeSet;
+use crate::time::Timestamp;
+use crate::token::{tokens, words};
+use crate::topology::Prefix;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+words! {
+    /// What was decided.
+    Outcome("outcome") {
+        /// Hardware is booked.
+        Placed = "placed",
+        /// Not now; it waits.
+        Wait = "wait",
+        /// Not on this cell, whatever ends or is freed.
+        Never = "never",
+    }
+}
+
+tokens! {
+    /// Why a request is not running, ranked: what can never be, what is held, what waits.
+    Reason {
+        /// The request contradicts itself.
+        Invalid = "Invalid",
+        /// No node of that SKU is in the cell.
+        NoSuchSku = "NoSuchSku",
+        /// No unit of the cell could hold it even if it were empty.
+        NeverFits = "NeverFits",
+        /// Its start is to come.
+        NotBefore = "NotBefore",
+        /// The account's quota is used up.
+        QuotaGpu = "QuotaGpu",
+        /// Too few GPUs are free.
+        Capacity = "Capacity",
+        /// Enough GPUs are free, but not together.
+        Fragmented = "Fragmented",
+        /// Nodes that would do are being drained or are flagged.
+        Draining = "Draining",
+        /// Nodes that would do are giving hardware back.
+        AwaitingCleanup = "AwaitingCleanup",
+        /// Nodes that would do are not heard of, faulty or taken out.
+        NodesUnavailable = "NodesUnavailable",
+        /// No decision has been made yet.
+        NotEvaluated = "NotEvaluated",
+    }
+}
+
+tokens! {
+    /// Hard rules a node can fail.
+    Filter {
+        /// Its state lets nobody on it.
+        NodeState = "NodeState",
+        /// A flag keeps new leases away.
+        Flagged = "Flagged",
+        /// Its agent has not been heard of lately.
+        Silent = "Silent",
+        /// It is of another SKU.
+        OtherSku = "OtherSku",
+        /// It is kept for other work.
+        Owner = "Owner",
+        /// It serves, or is booked for, the other side at that time.
+        OtherSide = "OtherSide",
+        /// It serves, or is booked for, another account at that time.
+        OtherAccount = "OtherAccount",
+        /// Too few of its GPUs are free at some instant of that time.
+        GpusTaken = "GpusTaken",
+        /// Too few of its GPUs are healthy.
+        GpusUnhealthy = "GpusUnhealthy",
+        /// A lease on it has ended and its hardware is not back yet.
+        AwaitingReturn = "AwaitingReturn",
+    }
+}
+
+tokens! {
+    /// What runs out when single nodes would do but no unit holds enough of them.
+    Dimension {
+        /// Nodes that fit, over the whole cell.
+        Nodes = "nodes",
+        /// Nodes that fit, inside one unit of the locality asked for.
+        Unit = "unit",
+    }
+}
+
+tokens! {
+    /// What placements are compared by, in the order in which it decides.
+    ScoreField {
+        /// Nodes that would change sides.
+        SideChanges = "side_changes",
+        /// Domains that are whole before and not after.
+        DomainsBroken = "domains_broken",
+        /// GPUs left free on the nodes it uses.
+        GpusStranded = "gpus_stranded",
+        /// Free nodes left over in the unit it goes to.
+        UnitLeft = "unit_left",
+        /// Minutes wasted before the next booking, where there is one.
+        IdleBefore = "idle_before",
+        /// The first node's number, so that a decision is always the same.
+        NodeIndex = "node_index",
+    }
+}
+
+/// A placement that could have been, and what it scored. Lower is better, field by field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Candidate {
+    /// The unit it stands in.
+    pub unit: Prefix,
+    /// Its nodes.
+    pub nodes: NodeSet,
+    /// Which GPUs, where it takes only some of a node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Its score, in the order in which fields decide.
+    #[schema(value_type = Vec<(String, i64)>)]
+    pub score: Vec<(ScoreField, i64)>,
+    /// The first field on which it lost to the winner; absent for the winner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_by: Option<ScoreField>,
+}
+
+/// One reason, with how much it weighs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RankedReason {
+    /// The word.
+    pub reason: Reason,
+    /// Nodes it concerns, of those that would otherwise do; 0 where it concerns none in particular.
+    pub nodes: u32,
+    /// In words, with the numbers.
+    pub detail: String,
+}
+
+/// Something that, if it happened, would let the request go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Unblock {
+    /// A lease ends.
+    LeaseEnds {
+        /// The lease.
+        lease: LeaseId,
+        /// When it will, as booked.
+        at: Timestamp,
+    },
+    /// Nodes give back the hardware of leases that have ended.
+    NodesReturn {
+        /// How many.
+        nodes: u32,
+    },
+    /// Nodes come back or are repaired.
+    NodesRecover {
+        /// How many.
+        nodes: u32,
+    },
+    /// The account's quota is raised, or its other leases end.
+    QuotaFreed {
+        /// GPUs missing.
+        gpus: u64,
+    },
+}
+
+/// Why a decision came out as it did.
+#[must_use = "an unread explanation explains nothing"]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Nodes of the cell that were looked at: all of them.
+    pub evaluated: u32,
+    /// Nodes that pass every rule.
+    pub fit: u32,
+    /// Nodes that fail each rule; a node that fails several is counted by each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, u32>)]
+    pub filtered: BTreeMap<Filter, u32>,
+    /// What runs out although nodes fit, and by how much.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, u32>)]
+    pub exhausted: BTreeMap<Dimension, u32>,
+    /// The placement chosen; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub winner: Option<Candidate>,
+    /// Up to three placements that lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runners_up: Vec<Candidate>,
+    /// Why not, the primary reason first; empty where it is placed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<RankedReason>,
+    /// When it could start if nothing but time went on; absent where nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest: Option<Timestamp>,
+    /// What would let it go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unblocked_by: Vec<Unblock>,
+    /// The policy it was decided by; absent before there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+}
+
+impl Explanation {
+    /// The primary reason; absent where it is placed.
+    pub fn reason(&self) -> Option<&Reason> {
+        self.reasons.first().map(|r| &r.reason)
+    }
+
+    /// Whether a change from `before` is worth a new record in the log: the outcome, the primary
+    /// reason or the earliest start is another.
+    pub fn differs_from(&self, before: &Self) -> bool {
+        self.outcome != before.outcome
+            || self.reason() != before.reason()
+            || self.earliest != before.earliest
+    }
+}

@@ -1,0 +1,18 @@
+//! A lease: an account's right to a shape of hardware from a start to an end.
+//!
+//! [`spec`] is what was asked, [`state`] how far it has come, [`record`](self::LeaseRecord) what is
+//! stored of it, with its placement as timed [`segment`]s.
+
+mod condition;
+mod idempotency;
+mod record;
+mod segment;
+mod spec;
+mod state;
+
+pub use condition::{Condition, ConditionKind};
+pub use idempotency::{Digest, Idempotency, InvalidDigest};
+pub use record::{LeaseRecord, NodeProgress, SUPERSEDED_KEPT};
+pub use segment::{GpuSlots, Segment, SegmentReason};
+pub use spec::{LeaseSpec, Shape};
+pub use state::LeaseState;

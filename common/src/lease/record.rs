@@ -1,0 +1,108 @@
+//! What is stored of a lease.
+
+use super::{Condition, ConditionKind, Idempotency, LeaseSpec, LeaseState, Segment};
+use crate::class::Side;
+use crate::explain::Explanation;
+use crate::ids::{LeaseId, NodeIndex, Seq, Term};
+use crate::node_set::NodeSet;
+use crate::record::{Unknown, Version, record};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many writes with an idempotency key a lease remembers besides the one that created it: a
+/// client that has sent eight later writes has long had the answer to the first of them.
+pub const SUPERSEDED_KEPT: usize = 8;
+
+/// How far the nodes of a lease are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodeProgress {
+    /// Nodes whose agent has said that it serves the lease.
+    #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
+    pub ready: NodeSet,
+    /// Nodes whose agent has proved that the hardware is free again.
+    #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
+    pub returned: NodeSet,
+    /// Nodes given up: quarantined with the lease's hardware on them.
+    #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
+    pub lost: NodeSet,
+}
+
+/// A lease (`leases/<id>`, written by the leader).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// Form of the record.
+    pub version: Version,
+    /// Its number.
+    pub id: LeaseId,
+    /// What was asked.
+    pub spec: LeaseSpec,
+    /// The account's side, kept here because the account may be gone before the lease.
+    pub side: Side,
+    /// How far it has come.
+    pub state: LeaseState,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// What is the matter with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub conditions: BTreeMap<ConditionKind, Condition>,
+    /// Which version of its terms; agents refuse an older one.
+    pub term: Term,
+    /// The placement-log record that brought these terms. An acknowledgement that names a later one
+    /// than the ledger's head shows that the store was restored from the past.
+    pub term_seq: Seq,
+    /// Who created it (uid of the caller).
+    pub uid: u32,
+    /// When it was requested.
+    pub created: Timestamp,
+    /// When it starts, once that is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// When access ends, once that is decided; absent for an open end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_end: Option<Timestamp>,
+    /// When the holder's data may be wiped without a further order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wipe_not_before: Option<Timestamp>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Timestamp>,
+    /// Where it is, over time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placement: Vec<Segment>,
+    /// How far its nodes are.
+    #[serde(default)]
+    pub progress: NodeProgress,
+    /// Energy used, as far as nodes have returned, in millijoules.
+    #[serde(default)]
+    pub energy_mj: u64,
+    /// The latest decision about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
+    /// The writes that changed it, oldest first: the one that created it, and the latest few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idempotency: Vec<Idempotency>,
+    /// Fields of a newer version.
+    #[serde(skip)]
+    pub unknown: Unknown,
+}
+record!(LeaseRecord, "lease");
+
+impl LeaseRecord {
+    /// The segment that holds its hardware now, or will.
+    pub fn segment(&self) -> Option<&Segment> {
+        self.placement.last()
+    }
+
+    /// Every node it holds, or will.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeIndex> + '_ {
+        self.segment().into_iter().flat_map(|s| s.nodes.iter())
+    }
+
+    /// Nodes that still have its hardware: placed, and neither returned nor given up.
+    pub fn outstanding(&self) -> NodeSet {
+        self.nodes()
+            .filter(|n| !self.progress.returned.contains(*n) && !self.progress.lost.contains(*n))
+            .collect()
+    }
+}

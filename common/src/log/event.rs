@@ -1,0 +1,43 @@
+//! What can happen.
+
+use crate::token::tokens;
+
+tokens! {
+    /// Kinds of record.
+    EventName {
+        /// A lease was asked for.
+        LeaseRequested = "lease.requested",
+        /// A lease changed its state.
+        LeaseState = "lease.state",
+        /// A lease's terms changed.
+        LeaseTerms = "lease.terms",
+        /// A condition of a lease came or went.
+        LeaseCondition = "lease.condition",
+        /// Hardware was given to a request.
+        PlacementDecided = "placement.decided",
+        /// A request waits; logged again only when why or until when changes.
+        PlacementWaits = "placement.waits",
+        /// A request can never be placed.
+        PlacementRefused = "placement.refused",
+        /// Agents said how far they are with a lease.
+        LeaseProgress = "lease.progress",
+        /// A node was admitted, moved or taken out.
+        NodeAdmitted = "node.admitted",
+        /// A node changed its stored state.
+        NodeState = "node.state",
+        /// Nodes fell silent, or were heard of again.
+        NodeLiveness = "node.liveness",
+        /// Health of a node's GPUs changed what can be let of it.
+        NodeHealth = "node.health",
+        /// An account was created or changed.
+        AccountChanged = "account.changed",
+        /// A new leader took over.
+        LeaderElected = "leader.elected",
+        /// Automatic consequences were frozen or thawed.
+        BrakeChanged = "brake.changed",
+        /// A report contradicted what was admitted and was dropped.
+        InvalidReport = "report.invalid",
+        /// The store was restored from the past and has been recovered.
+        LedgerRecovered = "ledger.recovered",
+    }
+}

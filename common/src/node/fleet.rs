@@ -1,0 +1,150 @@
+//! What the operator admitted, and what the scheduler decided about it.
+
+use super::NodeState;
+use crate::class::Side;
+use crate::ids::{GpuUuid, LeaseId, NodeIndex, NodeName, SkuName};
+use crate::lease::Digest;
+use crate::record::{Unknown, Version, record};
+use crate::time::Timestamp;
+use crate::token::{tokens, words};
+use crate::topology::TopologyPath;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+words! {
+    /// Whose work a node is meant for.
+    Owner("owner") {
+        /// May be let to tenants and used by the owner.
+        Sellable = "sellable",
+        /// For the owner's work only.
+        Internal = "internal",
+        /// Kept back to replace others.
+        Spare = "spare",
+        /// With the repair crew.
+        Repair = "repair",
+    }
+}
+
+words! {
+    /// Whether a GPU is known to be clean.
+    CleanState("clean state") {
+        /// Nothing of a former holder is on it.
+        Clean = "clean",
+        /// It has been handed over since it was last proved clean.
+        Dirty = "dirty",
+    }
+}
+
+tokens! {
+    /// Flags on a node, beside its state. Any of them keeps new leases away.
+    FlagKind {
+        /// Hands off: somebody is working on it.
+        Maintenance = "maintenance",
+        /// No new leases; running ones go on (Slurm's drain, Kubernetes' cordon).
+        NoNewLeases = "no-new-leases",
+    }
+}
+
+tokens! {
+    /// Why a node is in its stored state.
+    StateReason {
+        /// It has not reported yet.
+        NeverReported = "NeverReported",
+        /// Its report agreed with what was admitted.
+        Verified = "Verified",
+        /// An operator admitted it.
+        Admitted = "Admitted",
+        /// It reports another place than the one admitted.
+        OtherPlace = "OtherPlace",
+        /// It reports another SKU than the one admitted.
+        OtherSku = "OtherSku",
+        /// It reports other GPUs than those admitted.
+        OtherGpus = "OtherGpus",
+        /// It reports a GPU that another node has.
+        GpuSeenElsewhere = "GpuSeenElsewhere",
+        /// It reports fewer GPUs than its SKU has.
+        MissingGpus = "MissingGpus",
+        /// A process that no lease explains is on a GPU.
+        UnexplainedProcess = "UnexplainedProcess",
+        /// Its agent has not been heard of for longer than the grace.
+        NotHeardOf = "NotHeardOf",
+        /// Its agent is back and says what it holds.
+        HeardOfAgain = "HeardOfAgain",
+        /// It serves a lease that the ledger does not know.
+        UnknownLease = "UnknownLease",
+        /// It did not give its hardware back in time.
+        NotReturned = "NotReturned",
+        /// Its agent refused a grant.
+        GrantRefused = "GrantRefused",
+    }
+}
+
+/// A flag on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flag {
+    /// Who set it.
+    pub by: String,
+    /// Why, in words.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// One GPU of a node, in a slot that it keeps for life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetGpu {
+    /// The GPU in that slot.
+    pub uuid: GpuUuid,
+    /// Whether it is known to be clean.
+    pub clean: CleanState,
+    /// Digest of the certificate that says so; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Digest>,
+}
+
+/// A node as admitted (`fleet/<node>`, written by the leader).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetRecord {
+    /// Form of the record.
+    pub version: Version,
+    /// Its name.
+    pub name: NodeName,
+    /// Its number; never used again.
+    pub index: NodeIndex,
+    /// Where it stands.
+    pub path: TopologyPath,
+    /// What it is sold as.
+    pub sku: SkuName,
+    /// Whose work it is meant for.
+    pub owner: Owner,
+    /// Its GPUs by slot; empty until the first report was accepted.
+    #[serde(default)]
+    pub gpus: Vec<FleetGpu>,
+    /// Public key its agent signs with; absent until agents sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_key: Option<String>,
+    /// Its stored state: never one that follows from leases.
+    pub state: NodeState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: StateReason,
+    /// The same in words, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The side it served last; absent before the first lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
+    /// The lease whose hardware was given up on it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<LeaseId>,
+    /// Flags beside the state.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flags: BTreeMap<FlagKind, Flag>,
+    /// When it was admitted.
+    pub admitted: Timestamp,
+    /// Fields of a newer version.
+    #[serde(skip)]
+    pub unknown: Unknown,
+}
+record!(FleetRecord, "fleet node");

@@ -1,0 +1,14 @@
+//! A node: what the operator admitted, what its agent sees, and what state follows from both.
+//!
+//! [`FleetRecord`] is the scheduler's word; [`NodeReport`], [`HealthReport`] and [`LiveRecord`] are
+//! the agent's, and are checked against it, never believed.
+
+mod fleet;
+mod health;
+mod report;
+mod state;
+
+pub use fleet::{CleanState, Flag, FlagKind, FleetGpu, FleetRecord, Owner, StateReason};
+pub use health::{GpuHealth, GpuProcess, HealthReason, HealthReport, Reading, Verdict};
+pub use report::{CpuInfo, GpuInfo, LiveRecord, NodeReport, Versions};
+pub use state::NodeState;

@@ -1,0 +1,192 @@
+//! Kinds of node as data: what a node of a SKU has, and how many watts it may draw.
+
+use crate::ids::SkuName;
+use crate::units::{Bytes, MilliWatts};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The catalogue that is built in.
+const BUILT_IN: &str = include_str!("catalogue.toml");
+
+/// One kind of node. The fields are those of the catalogue file, units last in their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sku {
+    /// How it is asked for.
+    pub name: SkuName,
+    /// Text that occurs in the GPU's name as NVML gives it (`nvmlDeviceGetName`).
+    pub model: String,
+    /// GPUs on one node.
+    pub gpus: u8,
+    /// Nodes that share NVLink memory; 1 where the node is its own domain.
+    pub nodes_per_domain: u16,
+    /// Memory of one GPU as sold, in MiB.
+    pub gpu_memory_mib: u64,
+    /// Geometry family for MIG; absent where the GPU has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mig: Option<String>,
+    /// Default power limit of one GPU, in watts.
+    pub gpu_watts: u32,
+    /// Largest power limit of one GPU, in watts.
+    pub gpu_watts_max: u32,
+    /// What the node draws besides its GPUs at full load, in watts.
+    pub overhead_watts: u32,
+}
+
+impl Sku {
+    /// Memory of one GPU as sold.
+    pub const fn gpu_memory(&self) -> Bytes {
+        Bytes::from_mib(self.gpu_memory_mib)
+    }
+
+    /// The most `gpus` GPUs of a node may draw at their default limit, with the whole node's
+    /// overhead where all of them are taken and the GPUs' share of it otherwise.
+    pub fn envelope(&self, gpus: u8) -> MilliWatts {
+        let taken = u64::from(gpus);
+        let overhead = u64::from(self.overhead_watts) * taken / u64::from(self.gpus.max(1));
+        MilliWatts::from_watts(u64::from(self.gpu_watts) * taken + overhead)
+    }
+}
+
+/// Every SKU a cell knows, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkuCatalogue(BTreeMap<SkuName, Sku>);
+
+/// A catalogue that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SkuError {
+    /// Not the form of the catalogue file.
+    #[error("sku catalogue does not parse: {0}")]
+    Form(String),
+    /// A field outside its bounds.
+    #[error("sku {sku}: {field} is {value}, allowed is {allowed}")]
+    Bounds {
+        /// The entry.
+        sku: SkuName,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: u64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    sku: Vec<Sku>,
+}
+
+impl SkuCatalogue {
+    /// The built-in kinds: A100, H100, H200, B200, GB200.
+    pub fn built_in() -> Self {
+        let mut catalogue = Self(BTreeMap::new());
+        catalogue
+            .extend_toml(BUILT_IN)
+            .expect("the built-in catalogue is tested");
+        catalogue
+    }
+
+    /// Adds or replaces entries from TOML of the catalogue's form.
+    ///
+    /// # Errors
+    /// Text of another form, or a field outside its bounds; nothing is added then.
+    pub fn extend_toml(&mut self, text: &str) -> Result<(), SkuError> {
+        let file: File = toml::from_str(text).map_err(|e| SkuError::Form(e.to_string()))?;
+        self.extend(file.sku)
+    }
+
+    /// Adds or replaces entries.
+    ///
+    /// # Errors
+    /// A field outside its bounds; nothing is added then.
+    pub fn extend(&mut self, skus: Vec<Sku>) -> Result<(), SkuError> {
+        skus.iter().try_for_each(check)?;
+        self.0
+            .extend(skus.into_iter().map(|sku| (sku.name.clone(), sku)));
+        Ok(())
+    }
+
+    /// The SKU of that name.
+    pub fn get(&self, name: &SkuName) -> Option<&Sku> {
+        self.0.get(name)
+    }
+
+    /// All SKUs, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Sku> {
+        self.0.values()
+    }
+}
+
+fn check(sku: &Sku) -> Result<(), SkuError> {
+    let bounds = [
+        ("gpus", u64::from(sku.gpus), 1..=16, "1 to 16"),
+        (
+            "nodes_per_domain",
+            u64::from(sku.nodes_per_domain),
+            1..=576,
+            "1 to 576",
+        ),
+        (
+            "gpu_memory_mib",
+            sku.gpu_memory_mib,
+            1..=16 << 20,
+            "1 to 16777216",
+        ),
+        (
+            "gpu_watts",
+            u64::from(sku.gpu_watts),
+            1..=10_000,
+            "1 to 10000",
+        ),
+        (
+            "gpu_watts_max",
+            u64::from(sku.gpu_watts_max),
+            u64::from(sku.gpu_watts)..=10_000,
+            "gpu_watts to 10000",
+        ),
+        (
+            "overhead_watts",
+            u64::from(sku.overhead_watts),
+            0..=100_000,
+            "0 to 100000",
+        ),
+    ];
+    for (field, value, range, allowed) in bounds {
+        if !range.contains(&value) {
+            return Err(SkuError::Bounds {
+                sku: sku.name.clone(),
+                field,
+                value,
+                allowed,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_kinds_are_there() {
+        let all = SkuCatalogue::built_in();
+        let names: Vec<_> = all.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["a100", "b200", "gb200", "h100", "h200"]);
+        let h200 = all.get(&"h200".parse().unwrap()).unwrap();
+        assert_eq!(h200.envelope(8), MilliWatts::from_watts(10_200));
+        assert_eq!(h200.envelope(2), MilliWatts::from_watts(2_550));
+    }
+
+    #[test]
+    fn a_bad_entry_adds_nothing() {
+        let mut all = SkuCatalogue::built_in();
+        let entry = BUILT_IN.replace("gpus = 8", "gpus = 80");
+        let refused = all.extend_toml(&entry).unwrap_err().to_string();
+        assert_eq!(refused, "sku a100: gpus is 80, allowed is 1 to 16");
+        assert_eq!(all, SkuCatalogue::built_in());
+    }
+}
