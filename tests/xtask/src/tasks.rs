@@ -1,0 +1,127 @@
+//! The tasks: which steps, in which order.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::packages::{self, Purpose};
+use crate::steps::Steps;
+use crate::tidy;
+use crate::workspace::Workspace;
+
+/// The packages whose programs and libraries end-to-end tests and benchmarks start or load.
+///
+/// Cargo builds binaries only for the integration tests of their own package, and no test may build: a test that
+/// waits for a compiler has no deadline worth the name.
+const STARTED_BY_TESTS: [&str; 6] = [
+    "leasehold",
+    "leasehold-scheduler",
+    "leasehold-agent",
+    "leasectl",
+    "leasehold-nvml-sim",
+    "leasehold-sim",
+];
+
+/// How many seeds of the fault simulator a full test run takes. It is budgeted at a minute.
+const SEEDS: &str = "0..10000";
+
+/// Builds the all-in-one program and runs its demonstration.
+pub fn demo(workspace: &Workspace, steps: &mut Steps<'_>, arguments: &[String]) -> Result<()> {
+    packages::require(Purpose::Build)?;
+    steps.cargo(&["build", "--locked", "-p", "leasehold"])?;
+    let mut words = vec!["demo".to_owned()];
+    words.extend_from_slice(arguments);
+    steps.program(&workspace.debug_program("leasehold"), &words)
+}
+
+/// Runs every test, or those that the filter names.
+pub fn test(workspace: &Workspace, steps: &mut Steps<'_>, filter: &[String]) -> Result<()> {
+    packages::require(Purpose::Test)?;
+    steps.cargo(&build_started_by_tests(&[]))?;
+    if steps.cargo_has("nextest") {
+        steps.cargo(&with(
+            &["nextest", "run", "--workspace", "--locked"],
+            filter,
+        ))?;
+        if filter.is_empty() {
+            // nextest leaves the examples in the documentation to cargo.
+            steps.cargo(&["test", "--doc", "--workspace", "--locked"])?;
+        }
+    } else {
+        steps.cargo(&with(&["test", "--workspace", "--locked"], filter))?;
+    }
+    if filter.is_empty() {
+        steps.program(
+            &workspace.debug_program("leasehold-sim"),
+            &["--seeds", SEEDS],
+        )?;
+    }
+    Ok(())
+}
+
+/// Checks everything that needs no running program.
+pub fn lint(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
+    check(workspace, steps)?;
+    let arguments = ["doc", "--no-deps", "--workspace", "--locked"];
+    steps.run(
+        steps
+            .cargo_command(&arguments)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+/// Runs what must pass before a change is merged.
+pub fn ci(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
+    check(workspace, steps)?;
+    test(workspace, steps, &[])
+}
+
+/// Builds in release mode and runs the benchmarks.
+pub fn bench(steps: &mut Steps<'_>, arguments: &[String]) -> Result<()> {
+    packages::require(Purpose::Test)?;
+    steps.cargo(&build_started_by_tests(&["--release"]))?;
+    let run = [
+        "run",
+        "--release",
+        "--locked",
+        "-p",
+        "leasehold-tests",
+        "--bin",
+        "leasehold-bench",
+    ];
+    let mut words = with(&run, &["--".to_owned()]);
+    words.extend(arguments.iter().map(OsString::from));
+    steps.cargo(&words)
+}
+
+/// Formatting, tidiness and clippy, the fastest to fail first.
+fn check(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
+    packages::require(Purpose::Build)?;
+    steps.cargo(&["fmt", "--all", "--check"])?;
+    tidy::check(workspace, steps)?;
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    steps.cargo(&clippy)
+}
+
+fn build_started_by_tests(options: &[&str]) -> Vec<OsString> {
+    let packages = STARTED_BY_TESTS.iter().flat_map(|package| ["-p", package]);
+    ["build", "--locked"]
+        .into_iter()
+        .chain(options.iter().copied())
+        .chain(packages)
+        .map(OsString::from)
+        .collect()
+}
+
+fn with(words: &[&str], more: &[String]) -> Vec<OsString> {
+    let words = words.iter().map(OsString::from);
+    words.chain(more.iter().map(OsString::from)).collect()
+}
