@@ -112,6 +112,17 @@ impl NodeSet {
         self.ranges.first().map(|(a, _)| NodeIndex(*a))
     }
 
+    /// How many nodes of the set come before `node`; absent where it is not in.
+    pub fn rank(&self, node: NodeIndex) -> Option<usize> {
+        if !self.contains(node) {
+            return None;
+        }
+        let before = self.ranges.iter().take_while(|(_, last)| *last < node.0);
+        let whole: usize = before.map(|(a, b)| (b - a) as usize + 1).sum();
+        let own = self.ranges.iter().find(|(_, last)| *last >= node.0)?;
+        Some(whole + (node.0 - own.0) as usize)
+    }
+
     /// Whether every node of `other` is in this set.
     pub fn is_superset(&self, other: &Self) -> bool {
         other.ranges.iter().all(|&(a, b)| {
@@ -321,6 +332,9 @@ mod tests {
                 prop_assert_eq!(set.len(), oracle.len());
             }
             prop_assert!(set.iter().map(|n| n.0).eq(oracle.iter().copied()));
+            for (rank, n) in oracle.iter().enumerate() {
+                prop_assert_eq!(set.rank(NodeIndex(*n)), Some(rank));
+            }
             prop_assert_eq!(set.to_string().parse::<NodeSet>().unwrap(), set);
         }
     }

@@ -1,0 +1,351 @@
+//! What a lease has of the cell, and every change of it.
+
+use super::Cell;
+use super::node::{Hold, Holder, Node};
+use leasehold_common::class::Class;
+use leasehold_common::ids::{AccountName, LeaseId, NodeIndex};
+use leasehold_common::lease::GpuSlots;
+use leasehold_common::node_set::NodeSet;
+use leasehold_common::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Hardware for a lease, from one instant to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booking {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Whose it is.
+    pub account: AccountName,
+    /// What it was promised.
+    pub class: Class,
+    /// From this instant.
+    pub from: Timestamp,
+    /// Until this one, when access ends; absent for an open end.
+    pub to: Option<Timestamp>,
+    /// On these nodes.
+    pub nodes: NodeSet,
+    /// Which GPUs, on nodes of which it has only some; a node not named here is its whole.
+    pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+}
+
+/// A booking as the cell keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booked {
+    /// What is booked. Nodes whose hardware is back are no longer in it; once the lease has ended,
+    /// `to` is when it did.
+    pub booking: Booking,
+    /// Whether the lease is over and the hardware still in it is not back.
+    pub awaiting_return: bool,
+}
+
+/// A booking that cannot be made or changed. Nothing has been changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BookError {
+    /// The lease has one.
+    #[error("lease {lease} is booked already")]
+    AlreadyBooked {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// The lease has none.
+    #[error("lease {lease} is not booked")]
+    NotBooked {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// The lease is over.
+    #[error("lease {lease} has ended")]
+    Ended {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// No node, or GPUs of a node that is not among its nodes.
+    #[error("lease {lease} names no node, or gpus of a node that is not among its nodes")]
+    NoNodes {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// It would be over before it began.
+    #[error("lease {lease} would run from {from} to {to}, and the end must be later")]
+    EndNotAfterStart {
+        /// The lease.
+        lease: LeaseId,
+        /// Its start.
+        from: Timestamp,
+        /// Its end.
+        to: Timestamp,
+    },
+    /// A node that is not in the cell.
+    #[error("lease {lease} names node {node}, which is not in the cell")]
+    UnknownNode {
+        /// The lease.
+        lease: LeaseId,
+        /// The node.
+        node: NodeIndex,
+    },
+    /// GPUs the node does not have, or none.
+    #[error("lease {lease} names gpus {gpus} of node {node}, which has {allowed}")]
+    NoSuchGpus {
+        /// The lease.
+        lease: LeaseId,
+        /// The node.
+        node: NodeIndex,
+        /// The GPUs named.
+        gpus: GpuSlots,
+        /// Those it has.
+        allowed: GpuSlots,
+    },
+    /// A GPU would be in two leases at one time.
+    #[error("gpus {gpus} of node {node} would be in lease {lease} and lease {other} at one time")]
+    Taken {
+        /// The lease.
+        lease: LeaseId,
+        /// The lease that has them.
+        other: LeaseId,
+        /// The node.
+        node: NodeIndex,
+        /// The GPUs in both.
+        gpus: GpuSlots,
+    },
+    /// A node would serve two accounts at one time.
+    #[error(
+        "node {node} would serve lease {lease} of {account} and lease {other} of {other_account} \
+         at one time"
+    )]
+    OtherAccount {
+        /// The lease.
+        lease: LeaseId,
+        /// Whose it is.
+        account: AccountName,
+        /// The lease that has the node.
+        other: LeaseId,
+        /// Whose that is.
+        other_account: AccountName,
+        /// The node.
+        node: NodeIndex,
+    },
+}
+
+impl Cell {
+    /// Books hardware for a lease. Whether nodes are healthy, clean or of the right kind is not
+    /// asked: what has been decided and stored is booked again when a scheduler starts, in whatever
+    /// order it is read. For the same reason hardware that is late back does not stand in the way
+    /// of a booking, though [`plan`](crate::plan()) makes none on it.
+    ///
+    /// # Errors
+    /// A GPU would be in two leases or a node would serve two accounts at one time, or the booking
+    /// contradicts itself or the cell.
+    pub fn book(&mut self, booking: Booking) -> Result<(), BookError> {
+        check_times(&booking, booking.to)?;
+        self.add(Booked {
+            booking,
+            awaiting_return: false,
+        })
+    }
+
+    /// Books hardware for a lease that ended at `at`, as when a scheduler starts: the same as
+    /// booking it and then ending it, except that what it was to have after `at` is not asked for.
+    ///
+    /// # Errors
+    /// As for [`Cell::book`].
+    pub fn book_ended(&mut self, mut booking: Booking, at: Timestamp) -> Result<(), BookError> {
+        booking.end(at);
+        self.add(Booked {
+            booking,
+            awaiting_return: true,
+        })
+    }
+
+    /// Takes a whole booking away; nothing happens where there is none.
+    pub fn unbook(&mut self, lease: LeaseId) {
+        if let Some(booked) = self.bookings.remove(&lease) {
+            for index in booked.booking.nodes.iter() {
+                self.held(index).drop_hold(lease);
+            }
+        }
+    }
+
+    /// Moves the end of a booking: forward always, back where the hardware is free until then.
+    ///
+    /// # Errors
+    /// There is no such booking, it has ended, it would end before it begins, or other bookings are in the way.
+    pub fn set_end(&mut self, lease: LeaseId, to: Option<Timestamp>) -> Result<(), BookError> {
+        let booked = self
+            .bookings
+            .get(&lease)
+            .ok_or(BookError::NotBooked { lease })?;
+        if booked.awaiting_return {
+            return Err(BookError::Ended { lease });
+        }
+        check_times(&booked.booking, to)?;
+        for index in booked.booking.nodes.iter() {
+            let node = self.node(index).expect("booked nodes exist");
+            check_node(node, index, &booked.booking, to)?;
+        }
+        self.change_holds(lease, |hold| hold.to = to);
+        let booked = self.bookings.get_mut(&lease).expect("looked at above");
+        booked.booking.to = to;
+        Ok(())
+    }
+
+    /// The lease has ended at `at`: its hardware is nobody's until each node gives it back, however
+    /// long that takes. Nothing happens where there is no booking.
+    pub fn end(&mut self, lease: LeaseId, at: Timestamp) {
+        let Some(booked) = self.bookings.get_mut(&lease) else {
+            return;
+        };
+        booked.booking.end(at);
+        booked.awaiting_return = true;
+        let (from, to) = (booked.booking.from, booked.booking.to);
+        self.change_holds(lease, |hold| {
+            hold.from = from;
+            hold.to = to;
+            hold.awaiting_return = true;
+        });
+    }
+
+    /// The hardware of one node is back from a lease. The booking is gone with its last node.
+    /// Nothing happens where the lease does not have the node.
+    pub fn release_node(&mut self, lease: LeaseId, node: NodeIndex) {
+        let Some(booked) = self.bookings.get_mut(&lease) else {
+            return;
+        };
+        if !booked.booking.nodes.remove(node) {
+            return;
+        }
+        booked.booking.gpus.remove(&node);
+        if booked.booking.nodes.is_empty() {
+            self.bookings.remove(&lease);
+        }
+        self.held(node).drop_hold(lease);
+    }
+
+    fn add(&mut self, booked: Booked) -> Result<(), BookError> {
+        let booking = &booked.booking;
+        let lease = booking.lease;
+        if self.bookings.contains_key(&lease) {
+            return Err(BookError::AlreadyBooked { lease });
+        }
+        if booking.nodes.is_empty() || booking.gpus.keys().any(|n| !booking.nodes.contains(*n)) {
+            return Err(BookError::NoNodes { lease });
+        }
+        for index in booking.nodes.iter() {
+            let node = self
+                .node(index)
+                .ok_or(BookError::UnknownNode { lease, node: index })?;
+            check_gpus(node, index, booking)?;
+            check_node(node, index, booking, booking.to)?;
+        }
+        let holder = Arc::new(Holder {
+            account: booking.account.clone(),
+            class: booking.class,
+        });
+        for index in booking.nodes.iter() {
+            let hold = Hold {
+                lease,
+                holder: Arc::clone(&holder),
+                from: booking.from,
+                to: booking.to,
+                slots: booking.slots(index),
+                awaiting_return: booked.awaiting_return,
+            };
+            self.held(index).add(hold);
+        }
+        self.bookings.insert(lease, booked);
+        Ok(())
+    }
+
+    fn held(&mut self, index: NodeIndex) -> &mut Node {
+        // Booking looks for it, and `remove_node` refuses while a lease is on it.
+        self.node_mut(index).expect("booked nodes exist")
+    }
+
+    fn change_holds(&mut self, lease: LeaseId, change: impl Fn(&mut Hold)) {
+        // The set is taken out for the loop, so that the nodes can be changed under it uncopied.
+        let booked = self.bookings.get_mut(&lease).expect("callers looked");
+        let nodes = std::mem::take(&mut booked.booking.nodes);
+        for index in nodes.iter() {
+            let node = self.held(index);
+            let mut hold = node.drop_hold(lease).expect("a booked node has its hold");
+            change(&mut hold);
+            node.add(hold);
+        }
+        let booked = self.bookings.get_mut(&lease).expect("callers looked");
+        booked.booking.nodes = nodes;
+    }
+}
+
+impl Booking {
+    /// Is over at `at`. Where that is before its start it has had nothing, but may have been
+    /// prepared for: it keeps the instant, and no time.
+    fn end(&mut self, at: Timestamp) {
+        self.from = self.from.min(at);
+        self.to = Some(self.to.map_or(at, |to| to.min(at)));
+    }
+
+    /// What it has of a node among its nodes.
+    pub(super) fn slots(&self, node: NodeIndex) -> GpuSlots {
+        self.gpus.get(&node).copied().unwrap_or(Hold::WHOLE)
+    }
+}
+
+fn check_times(booking: &Booking, to: Option<Timestamp>) -> Result<(), BookError> {
+    match to {
+        Some(to) if to <= booking.from => Err(BookError::EndNotAfterStart {
+            lease: booking.lease,
+            from: booking.from,
+            to,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_gpus(node: &Node, index: NodeIndex, booking: &Booking) -> Result<(), BookError> {
+    let allowed = node.spec.slots();
+    match booking.gpus.get(&index) {
+        Some(&gpus) if gpus.is_empty() || !gpus.minus(allowed).is_empty() => {
+            Err(BookError::NoSuchGpus {
+                lease: booking.lease,
+                node: index,
+                gpus,
+                allowed,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the node is free for the booking until `to`, by the ledger.
+fn check_node(
+    node: &Node,
+    index: NodeIndex,
+    booking: &Booking,
+    to: Option<Timestamp>,
+) -> Result<(), BookError> {
+    let lease = booking.lease;
+    for hold in &node.holds {
+        if hold.lease == lease || !hold.meets(booking.from, to) {
+            continue;
+        }
+        if hold.holder.account != booking.account {
+            return Err(BookError::OtherAccount {
+                lease,
+                account: booking.account.clone(),
+                other: hold.lease,
+                other_account: hold.holder.account.clone(),
+                node: index,
+            });
+        }
+        let both = hold.slots.common(booking.slots(index));
+        if !both.is_empty() {
+            return Err(BookError::Taken {
+                lease,
+                other: hold.lease,
+                node: index,
+                gpus: both.common(node.spec.slots()),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Proof that what the cell keeps twice agrees.
+
+use super::Cell;
+use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Cell {
+    /// Counts everything again from scratch, for tests and debug builds.
+    ///
+    /// # Panics
+    /// Where what is kept does not agree with what is counted, or a GPU is in two bookings or a node
+    /// in two hands at one time.
+    pub fn check(&self) {
+        self.check_order();
+        self.check_holds();
+        let mut skus: BTreeMap<SkuName, BTreeMap<u8, u32>> = BTreeMap::new();
+        for (_, node) in self.in_order() {
+            let counts = skus.entry(node.spec.sku.clone()).or_default();
+            *counts.entry(node.spec.gpus).or_default() += 1;
+        }
+        assert_eq!(self.skus, skus, "nodes are counted by sku");
+    }
+
+    fn check_order(&self) {
+        let in_order: Vec<_> = self
+            .in_order()
+            .map(|(index, node)| (&node.spec.path, index))
+            .collect();
+        assert!(in_order.is_sorted(), "nodes stand in topology order");
+        for (place, (index, node)) in self.in_order().enumerate() {
+            let shared = self.shared_at(place);
+            assert_eq!(node.shared, shared, "node {index} and the one before it");
+        }
+        let known = self.nodes.iter().flatten().count();
+        let distinct: BTreeSet<_> = self.order.iter().collect();
+        assert_eq!((known, distinct.len()), (self.len(), self.len()));
+    }
+
+    fn check_holds(&self) {
+        let mut held: BTreeSet<(LeaseId, NodeIndex)> = BTreeSet::new();
+        for (index, node) in self.in_order() {
+            let starts: Vec<_> = node.holds.iter().map(|h| (h.from, h.lease)).collect();
+            assert!(starts.is_sorted(), "holds of node {index} stand by start");
+            for (at, hold) in node.holds.iter().enumerate() {
+                assert!(held.insert((hold.lease, index)), "one hold a lease a node");
+                let booked = &self.bookings[&hold.lease];
+                let booking = &booked.booking;
+                assert_eq!(
+                    (hold.from, hold.to, hold.slots, hold.awaiting_return),
+                    (
+                        booking.from,
+                        booking.to,
+                        booking.slots(index),
+                        booked.awaiting_return
+                    ),
+                    "lease {} on node {index} is as booked",
+                    hold.lease
+                );
+                assert_eq!(hold.holder.account, booking.account);
+                assert_eq!(hold.holder.class, booking.class);
+                for other in &node.holds[at + 1..] {
+                    let apart = !hold.meets(other.from, other.to);
+                    let shared = hold.holder.account == other.holder.account
+                        && hold.slots.common(other.slots).is_empty();
+                    assert!(
+                        apart || shared,
+                        "node {index} is in leases {} and {} at one time",
+                        hold.lease,
+                        other.lease
+                    );
+                }
+            }
+        }
+        let booked: BTreeSet<_> = self
+            .bookings
+            .values()
+            .flat_map(|b| b.booking.nodes.iter().map(|n| (b.booking.lease, n)))
+            .collect();
+        assert_eq!(held, booked, "holds and bookings name the same nodes");
+    }
+}

@@ -1,0 +1,188 @@
+//! One node: what it is, what is the matter with it, who has it when.
+
+use leasehold_common::class::{Class, Side};
+use leasehold_common::ids::{AccountName, LeaseId, SkuName};
+use leasehold_common::lease::GpuSlots;
+use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::time::Timestamp;
+use leasehold_common::topology::TopologyPath;
+use std::sync::Arc;
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Where it stands.
+    pub path: TopologyPath,
+    /// What it is sold as.
+    pub sku: SkuName,
+    /// How many GPUs it has, at most 16.
+    pub gpus: u8,
+    /// Whose work it is meant for.
+    pub owner: Owner,
+}
+
+impl NodeSpec {
+    /// All its GPUs.
+    pub const fn slots(&self) -> GpuSlots {
+        GpuSlots::first(self.gpus)
+    }
+
+    /// Whether it may serve that side at all. Spares and nodes in repair serve nobody.
+    pub const fn may_serve(&self, side: Side) -> bool {
+        match self.owner {
+            Owner::Sellable => true,
+            Owner::Internal => matches!(side, Side::Internal),
+            Owner::Spare | Owner::Repair => false,
+        }
+    }
+}
+
+/// What is the matter with a node now, as its life cycle, its flags and its agent say. It holds for
+/// bookings to come as well: what is broken today is not promised for tomorrow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeCondition {
+    /// Its stored state. The states that follow from leases let leases in, because here it is the
+    /// holds that say who has the node.
+    pub state: NodeState,
+    /// Whether any flag is on it.
+    pub flagged: bool,
+    /// Whether its agent has not been heard of lately.
+    pub silent: bool,
+    /// Its healthy GPUs.
+    pub healthy: GpuSlots,
+    /// The side it served last, before the holds on it now; absent before the first lease.
+    pub last_side: Option<Side>,
+}
+
+impl NodeCondition {
+    /// Of a node that nothing has been said about yet: it lets nobody in.
+    pub const UNKNOWN: Self = Self {
+        state: NodeState::Registering,
+        flagged: false,
+        silent: true,
+        healthy: GpuSlots::NONE,
+        last_side: None,
+    };
+
+    /// Whether leases may be put on it, health of single GPUs aside.
+    pub const fn lets_in(&self) -> bool {
+        self.state_lets_in() && !self.flagged && !self.silent
+    }
+
+    pub(crate) const fn state_lets_in(&self) -> bool {
+        match self.state {
+            NodeState::Available
+            | NodeState::Reserved
+            | NodeState::Preparing
+            | NodeState::Leased
+            | NodeState::Draining
+            | NodeState::Evicting => true,
+            NodeState::Registering
+            | NodeState::Verifying
+            | NodeState::Sanitising
+            | NodeState::Reverifying
+            | NodeState::Occupied
+            | NodeState::Unreachable
+            | NodeState::Reconciling
+            | NodeState::Quarantined
+            | NodeState::SanitiseFailed
+            | NodeState::Repair
+            | NodeState::Retired => false,
+        }
+    }
+
+    /// Whether its state ends by itself when the hardware is clean.
+    pub(crate) const fn is_being_cleaned(&self) -> bool {
+        matches!(self.state, NodeState::Sanitising | NodeState::Reverifying)
+    }
+}
+
+/// Who holds: the same for every node of a lease, and kept once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Whose lease it is.
+    pub account: AccountName,
+    /// What it was promised.
+    pub class: Class,
+}
+
+/// A lease's hold on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Whose it is.
+    pub holder: Arc<Holder>,
+    /// From this instant.
+    pub from: Timestamp,
+    /// Until this one, when access ends or ended; absent for an open end.
+    pub to: Option<Timestamp>,
+    /// Which GPUs; all sixteen slots where it holds the whole node, however many that has.
+    pub slots: GpuSlots,
+    /// Whether the lease is over and the hardware not back: it is nobody's until then.
+    pub awaiting_return: bool,
+}
+
+impl Hold {
+    /// What a hold on a whole node has.
+    pub const WHOLE: GpuSlots = GpuSlots(u16::MAX);
+
+    /// Whether the hardware is its lease's, or not back from it, at that instant.
+    pub fn has_at(&self, at: Timestamp) -> bool {
+        self.from <= at && (self.awaiting_return || self.to.is_none_or(|to| at < to))
+    }
+
+    /// Whether this and a booking for `[from, to)` are of one instant, as the ledger has them: the
+    /// time it takes to get the hardware back does not count. A lease that was ended before its
+    /// start has no instant.
+    pub(super) fn meets(&self, from: Timestamp, to: Option<Timestamp>) -> bool {
+        let first = self.from.max(from);
+        to.is_none_or(|to| first < to) && self.to.is_none_or(|end| first < end)
+    }
+}
+
+/// A node of the cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) spec: NodeSpec,
+    pub(crate) condition: NodeCondition,
+    /// By start, then lease.
+    pub(crate) holds: Vec<Hold>,
+    /// How many parts of its path it shares with the node before it in topology order, none for
+    /// the first: where a unit of some size begins, kept because every decision asks for it and
+    /// only admission changes it.
+    pub(crate) shared: u8,
+}
+
+impl Node {
+    pub(super) const fn new(spec: NodeSpec, condition: NodeCondition, holds: Vec<Hold>) -> Self {
+        Self {
+            spec,
+            condition,
+            holds,
+            shared: 0,
+        }
+    }
+
+    /// How many parts of their paths both share, from the hall on.
+    pub(super) fn shared_with(&self, other: &Self) -> u8 {
+        let (mine, theirs) = (self.spec.path.parts(), other.spec.path.parts());
+        (0..)
+            .zip(mine.iter().zip(theirs))
+            .find(|(_, (mine, theirs))| *mine != theirs)
+            .map_or(4, |(part, _)| part)
+    }
+
+    /// Puts a hold in its place among the others.
+    pub(super) fn add(&mut self, hold: Hold) {
+        let key = (hold.from, hold.lease);
+        let at = self.holds.partition_point(|h| (h.from, h.lease) < key);
+        self.holds.insert(at, hold);
+    }
+
+    /// Takes the hold of a lease off.
+    pub(super) fn drop_hold(&mut self, lease: LeaseId) -> Option<Hold> {
+        let at = self.holds.iter().position(|h| h.lease == lease)?;
+        Some(self.holds.remove(at))
+    }
+}

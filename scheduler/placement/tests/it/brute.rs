@@ -1,0 +1,59 @@
+//! The oracle for refusals: every placement there is, each put to the checker.
+
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::{GpuSlots, Shape};
+use leasehold_common::time::Timestamp;
+use leasehold_placement::checker::{Fleet, violations};
+use leasehold_placement::{Plan, Policy, Request};
+
+/// Whether any placement that starts then is legal. Exponential in nodes and GPUs.
+pub fn any_placement(fleet: &Fleet, request: &Request, policy: &Policy, start: Timestamp) -> bool {
+    let nodes: Vec<NodeIndex> = fleet.nodes.keys().copied().collect();
+    let mut plans: Vec<Plan> = Vec::new();
+    let empty = Plan {
+        start,
+        end: request.end.if_started(start),
+        nodes: [].into_iter().collect(),
+        gpus: [].into(),
+    };
+    match request.shape {
+        Shape::Nodes { count } => {
+            for subset in 0..1_u32 << nodes.len() {
+                if subset.count_ones() == count {
+                    let chosen = nodes.iter().enumerate();
+                    let chosen = chosen.filter(|(at, _)| subset >> at & 1 == 1);
+                    plans.push(Plan {
+                        nodes: chosen.map(|(_, node)| *node).collect(),
+                        ..empty.clone()
+                    });
+                }
+            }
+        }
+        Shape::Gpus { count } => {
+            for &node in &nodes {
+                for slots in 0..1_u16 << fleet.nodes[&node].0.gpus {
+                    if slots.count_ones() == count {
+                        plans.push(Plan {
+                            nodes: [node].into_iter().collect(),
+                            gpus: [(node, GpuSlots(slots))].into(),
+                            ..empty.clone()
+                        });
+                    }
+                }
+            }
+        }
+    }
+    plans
+        .iter()
+        .any(|plan| violations(fleet, request, policy, start, plan).is_empty())
+}
+
+/// The fleet as if everything were empty and healthy.
+pub fn at_its_best(fleet: &Fleet) -> Fleet {
+    let mut best = fleet.clone();
+    best.bookings.clear();
+    for (spec, condition) in best.nodes.values_mut() {
+        *condition = crate::fleet::sound(spec.gpus);
+    }
+    best
+}

@@ -1,0 +1,197 @@
+//! Small fleets, kept twice: as the live cell and as plain data.
+
+use leasehold_common::class::{Class, Side};
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::{GpuSlots, Shape};
+use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::time::{Span, Timestamp};
+use leasehold_common::topology::Locality;
+use leasehold_placement::checker;
+use leasehold_placement::{
+    BookError, Booked, Booking, Cell, Decision, End, NodeCondition, NodeSpec, Policy, Request, plan,
+};
+
+pub const POLICY: Policy = Policy {
+    turnaround: Span::from_mins(10),
+};
+
+/// An hour of the story; it begins at 0.
+pub fn hour(n: u64) -> Timestamp {
+    Timestamp::EPOCH + Span::from_hours(n)
+}
+
+/// Healthy, heard of, and never used.
+pub fn sound(gpus: u8) -> NodeCondition {
+    NodeCondition {
+        state: NodeState::Available,
+        flagged: false,
+        silent: false,
+        healthy: GpuSlots::first(gpus),
+        last_side: None,
+    }
+}
+
+pub fn spec(path: &str, sku: &str, gpus: u8) -> NodeSpec {
+    NodeSpec {
+        path: path.parse().unwrap(),
+        sku: sku.parse().unwrap(),
+        gpus,
+        owner: Owner::Sellable,
+    }
+}
+
+/// `acme` asks for hardware for two hours, on demand.
+pub fn asks(shape: Shape) -> Request {
+    Request {
+        account: "acme".parse().unwrap(),
+        class: Class::OnDemand,
+        shape,
+        sku: "h200".parse().unwrap(),
+        within: Locality::Cell,
+        start: None,
+        end: End::After(Span::from_hours(2)),
+    }
+}
+
+/// The account and class of each side that stories use.
+pub fn of(side: Side, request: Request) -> Request {
+    let (account, class) = match side {
+        Side::Internal => ("research", Class::InternalBatch),
+        Side::Tenant => ("acme", Class::OnDemand),
+    };
+    Request {
+        account: account.parse().unwrap(),
+        class,
+        ..request
+    }
+}
+
+/// A fleet kept twice.
+#[derive(Debug, Clone, Default)]
+pub struct Twice {
+    pub cell: Cell,
+    pub plain: checker::Fleet,
+    last_lease: u64,
+}
+
+impl Twice {
+    /// Racks of HGX nodes with 8 GPUs, each node its own domain.
+    pub fn hgx(racks: u32, per_rack: u32) -> Self {
+        let mut fleet = Self::default();
+        for n in 0..racks * per_rack {
+            let path = format!("hall-a/row-1/rack-{}/d{}", n / per_rack, n % per_rack);
+            fleet.admit(n, spec(&path, "h200", 8));
+        }
+        fleet
+    }
+
+    /// Racks of which each is one NVLink domain of trays with 4 GPUs.
+    pub fn nvl(racks: u32, trays: u32) -> Self {
+        let mut fleet = Self::default();
+        for n in 0..racks * trays {
+            let path = format!("hall-b/row-1/nvl-{}/d0", n / trays);
+            fleet.admit(n, spec(&path, "gb200", 4));
+        }
+        fleet
+    }
+
+    pub fn admit(&mut self, node: u32, spec: NodeSpec) {
+        let index = NodeIndex(node);
+        let condition = sound(spec.gpus);
+        self.cell.set_node(index, spec.clone());
+        self.cell.set_condition(index, condition);
+        self.plain.nodes.insert(index, (spec, condition));
+    }
+
+    pub fn change(&mut self, node: u32, change: impl FnOnce(&mut NodeCondition)) {
+        let index = NodeIndex(node);
+        let condition = &mut self.plain.nodes.get_mut(&index).unwrap().1;
+        change(condition);
+        self.cell.set_condition(index, *condition);
+    }
+
+    pub fn book(&mut self, booking: Booking) -> Result<(), BookError> {
+        self.cell.book(booking.clone())?;
+        self.plain.bookings.push(Booked {
+            booking,
+            awaiting_return: false,
+        });
+        Ok(())
+    }
+
+    /// The next lease of `request`, on GPUs of one node, as if it had been decided at its start.
+    pub fn lease_on(&mut self, node: u32, gpus: u8, request: &Request) -> LeaseId {
+        let index = NodeIndex(node);
+        let free = self
+            .cell
+            .free_gpus(index, request.start.unwrap_or_default());
+        let slots = free.iter().take(usize::from(gpus));
+        let slots = slots.fold(GpuSlots::NONE, GpuSlots::with);
+        let lease = self.next_lease();
+        let from = request.start.unwrap_or_default();
+        self.book(Booking {
+            lease,
+            account: request.account.clone(),
+            class: request.class,
+            from,
+            to: request.end.if_started(from),
+            nodes: [index].into_iter().collect(),
+            gpus: [(index, slots)].into(),
+        })
+        .unwrap();
+        lease
+    }
+
+    /// Decides, and books what was decided.
+    pub fn place(&mut self, request: &Request, now: Timestamp) -> (LeaseId, Decision) {
+        let decision = plan(&self.cell, request, &POLICY, now);
+        let lease = self.next_lease();
+        if let Some(plan) = decision.plan() {
+            self.book(plan.booking(lease, request)).unwrap();
+        }
+        (lease, decision)
+    }
+
+    pub fn set_end(&mut self, lease: LeaseId, to: Option<Timestamp>) -> Result<(), BookError> {
+        self.cell.set_end(lease, to)?;
+        self.plain_booking(lease).booking.to = to;
+        Ok(())
+    }
+
+    pub fn unbook(&mut self, lease: LeaseId) {
+        self.cell.unbook(lease);
+        self.plain.bookings.retain(|b| b.booking.lease != lease);
+    }
+
+    pub fn end(&mut self, lease: LeaseId, at: Timestamp) {
+        self.cell.end(lease, at);
+        if self.plain.bookings.iter().all(|b| b.booking.lease != lease) {
+            return;
+        }
+        let booked = self.plain_booking(lease);
+        booked.awaiting_return = true;
+        booked.booking.from = booked.booking.from.min(at);
+        booked.booking.to = Some(booked.booking.to.map_or(at, |to| to.min(at)));
+    }
+
+    pub fn release(&mut self, lease: LeaseId, node: NodeIndex) {
+        self.cell.release_node(lease, node);
+        for booked in &mut self.plain.bookings {
+            if booked.booking.lease == lease {
+                booked.booking.nodes.remove(node);
+                booked.booking.gpus.remove(&node);
+            }
+        }
+        self.plain.bookings.retain(|b| !b.booking.nodes.is_empty());
+    }
+
+    pub fn next_lease(&mut self) -> LeaseId {
+        self.last_lease += 1;
+        LeaseId(self.last_lease)
+    }
+
+    fn plain_booking(&mut self, lease: LeaseId) -> &mut Booked {
+        let mut bookings = self.plain.bookings.iter_mut();
+        bookings.find(|b| b.booking.lease == lease).unwrap()
+    }
+}

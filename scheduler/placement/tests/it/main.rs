@@ -1,0 +1,13 @@
+//! The engine from outside: explanations as stories, and properties with oracles that share nothing
+//! with it.
+
+#[cfg(test)]
+mod brute;
+#[cfg(test)]
+mod cell;
+#[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod stories;
