@@ -1,0 +1,115 @@
+//! What can be asked of a scheduler, and what it answers.
+
+use leasehold_common::api::{
+    AccountView, AdmitNodes, CreateAccount, CreateLease, EndLease, ExplainView, GpuView,
+    ImportNodes, ImportReport, LeaseView, List, NodeView, Recover, RecoverReport, Status,
+};
+use leasehold_common::ids::{AccountName, Generation, IdempotencyKey, LeaseId, NodeName};
+use leasehold_common::lease::{Digest, LeaseState};
+use leasehold_common::node::NodeState;
+
+/// A wish to change something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Create an account.
+    CreateAccount(CreateAccount),
+    /// Create a lease.
+    CreateLease(CreateLease),
+    /// End a lease, after its notice or at once.
+    EndLease(LeaseId, EndLease),
+    /// Withdraw a lease that has not begun.
+    CancelLease(LeaseId),
+    /// Admit or move nodes from an inventory.
+    ImportNodes(ImportNodes),
+    /// Admit nodes as they report themselves.
+    AdmitNodes(AdmitNodes),
+    /// Recover a ledger that was restored from the past.
+    Recover(Recover),
+}
+
+/// A command with what its caller said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The wish.
+    pub command: Command,
+    /// What the caller calls this write, and the digest of its body.
+    pub idempotency: Option<(IdempotencyKey, Digest)>,
+    /// Only say what would happen.
+    pub dry_run: bool,
+    /// Refuse unless the lease has this generation.
+    pub if_match: Option<Generation>,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The HTTP status that says so.
+    pub status: u16,
+    /// Whether this write had been carried out before, and this is the answer to a retry.
+    pub replayed: bool,
+    /// What it left behind.
+    pub view: View,
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// The cell as a whole.
+    Status,
+    /// All nodes, or those in one state.
+    Nodes {
+        /// Only those in this state.
+        state: Option<NodeState>,
+    },
+    /// One node.
+    Node(NodeName),
+    /// All GPUs, or those of one node.
+    Gpus {
+        /// Only those of this node.
+        node: Option<NodeName>,
+    },
+    /// All accounts.
+    Accounts,
+    /// One account.
+    Account(AccountName),
+    /// Leases.
+    Leases {
+        /// Also those that are over.
+        all: bool,
+        /// Only this account's.
+        account: Option<AccountName>,
+        /// Only those in this state.
+        state: Option<LeaseState>,
+    },
+    /// One lease.
+    Lease(LeaseId),
+    /// Why one lease is where it is, or is not running.
+    Explain(LeaseId),
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// The cell as a whole.
+    Status(Box<Status>),
+    /// Nodes.
+    Nodes(List<NodeView>),
+    /// One node.
+    Node(Box<NodeView>),
+    /// GPUs.
+    Gpus(List<GpuView>),
+    /// Accounts.
+    Accounts(List<AccountView>),
+    /// One account.
+    Account(AccountView),
+    /// Leases.
+    Leases(List<LeaseView>),
+    /// One lease.
+    Lease(Box<LeaseView>),
+    /// Why a lease is where it is.
+    Explain(Box<ExplainView>),
+    /// What an import did, or would do.
+    Import(ImportReport),
+    /// What a recovery did, or would do.
+    Recover(Box<RecoverReport>),
+}

@@ -1,0 +1,91 @@
+//! What each node is told: derived from lease and node records, and from nothing else, so that any
+//! leader derives the same.
+
+use crate::event::Effect;
+use crate::state::State;
+use leasehold_common::grant::{DisconnectPolicy, Grant, GrantsRecord, Order, SealedGrant};
+use leasehold_common::ids::{GpuUuid, LeaseId, NodeIndex};
+use leasehold_common::lease::{LeaseRecord, LeaseState};
+use leasehold_common::record::{Unknown, Version};
+use std::collections::BTreeMap;
+
+impl State {
+    /// Has the grants of all nodes of a lease written again.
+    pub(crate) fn regrant(&mut self, id: LeaseId) {
+        let nodes = self.leases[&id].nodes().map(Effect::Grants);
+        self.draft.effects.extend(nodes);
+    }
+
+    /// All grants of a node, as they should stand in the store; `None` where it has none and its
+    /// key is to be removed.
+    pub fn grants_of(&self, index: NodeIndex) -> Option<GrantsRecord> {
+        let node = self.nodes.get(&index)?;
+        let grants: BTreeMap<LeaseId, SealedGrant> = node
+            .leases
+            .iter()
+            .filter_map(|id| self.leases.get(id))
+            .filter_map(|lease| Some((lease.id, self.grant(lease, index)?)))
+            .map(|(id, grant)| (id, SealedGrant::unsigned(&grant)))
+            .collect();
+        (!grants.is_empty()).then(|| GrantsRecord {
+            version: Version::CURRENT,
+            node: node.fleet.name.clone(),
+            index,
+            grants,
+            unknown: Unknown::default(),
+        })
+    }
+
+    fn grant(&self, lease: &LeaseRecord, index: NodeIndex) -> Option<Grant> {
+        let order = match lease.state {
+            LeaseState::Preparing | LeaseState::Active | LeaseState::Draining => Order::Serve,
+            // Kept until the return of the hardware is recorded, however long that takes.
+            LeaseState::Releasing | LeaseState::Settling | LeaseState::Closed => Order::End,
+            LeaseState::Requested
+            | LeaseState::Held
+            | LeaseState::Scheduled
+            | LeaseState::Rejected
+            | LeaseState::Lapsed
+            | LeaseState::Cancelled
+            | LeaseState::Failed => return None,
+        };
+        let segment = lease.segment()?;
+        let rank = segment.nodes.rank(index)?;
+        Some(Grant {
+            version: Version::CURRENT,
+            cell: self.settings.cell.clone(),
+            lease: lease.id,
+            term: lease.term,
+            term_seq: lease.term_seq,
+            node: self.nodes[&index].fleet.name.clone(),
+            rank: u32::try_from(rank).expect("a cell has far fewer nodes"),
+            order,
+            gpus: self.gpus_on(lease, index),
+            account: lease.spec.account.clone(),
+            side: lease.side,
+            class: lease.spec.class,
+            starts_at: segment.from,
+            access_end: lease.access_end,
+            wipe_not_before: lease.wipe_not_before,
+            notice: lease.spec.class.notice(),
+            disconnect_policy: DisconnectPolicy::EnforceAtEnd,
+            gpu_cap_mw: None,
+            isolation_ref: None,
+            requires: Vec::new(),
+            issuer: self.settings.cell.to_string(),
+        })
+    }
+
+    /// A lease's GPUs on one of its nodes, in slot order.
+    pub(crate) fn gpus_on(&self, lease: &LeaseRecord, index: NodeIndex) -> Vec<GpuUuid> {
+        let Some(node) = self.nodes.get(&index) else {
+            return Vec::new();
+        };
+        let some = lease.segment().and_then(|segment| segment.gpus.get(&index));
+        (0_u8..)
+            .zip(&node.fleet.gpus)
+            .filter(|(slot, _)| some.is_none_or(|slots| slots.contains(*slot)))
+            .map(|(_, gpu)| gpu.uuid.clone())
+            .collect()
+    }
+}

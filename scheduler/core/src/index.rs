@@ -1,0 +1,157 @@
+//! The indexes over the records, kept in one place: whatever enters or leaves the state goes
+//! through here, whether it was decided, loaded or replayed.
+
+use crate::lease::wake_time;
+use crate::node::Node;
+use crate::state::{Changed, State};
+use leasehold_common::account::Account;
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::{LeaseRecord, LeaseState};
+use leasehold_common::node::FleetRecord;
+use leasehold_placement::{BookError, Booking, NodeSpec};
+
+impl State {
+    /// Enters or replaces an account.
+    pub(crate) fn insert_account(&mut self, account: Account) {
+        if let Some(known) = &account.idempotency {
+            let target = Changed::Account(account.name.clone());
+            self.by_key.insert((known.uid, known.key.clone()), target);
+        }
+        self.accounts.insert(account.name.clone(), account);
+    }
+
+    /// Enters a lease that is not there yet, and books its hardware.
+    ///
+    /// # Errors
+    /// Hardware that another lease has: the ledger contradicts itself, or the caller does.
+    pub(crate) fn insert_lease(&mut self, lease: LeaseRecord) -> Result<(), BookError> {
+        let id = lease.id;
+        self.book(&lease)?;
+        for known in &lease.idempotency {
+            self.by_key
+                .insert((known.uid, known.key.clone()), Changed::Lease(id));
+        }
+        self.leases.insert(id, lease);
+        self.reindex_lease(id);
+        Ok(())
+    }
+
+    /// Takes a lease out for good.
+    pub(crate) fn remove_lease(&mut self, id: LeaseId) {
+        let Some(lease) = self.leases.get(&id) else {
+            return;
+        };
+        for known in &lease.idempotency {
+            self.by_key.remove(&(known.uid, known.key.clone()));
+        }
+        let lease = self.leases.remove(&id).expect("it was there a line above");
+        self.unbook(&lease);
+        self.forget_indexes(&lease);
+    }
+
+    /// Brings the indexes of a lease up to date after its record changed.
+    pub(crate) fn reindex_lease(&mut self, id: LeaseId) {
+        let lease = &self.leases[&id];
+        let waiting = (lease.spec.class, lease.created, id);
+        let (account, state) = (lease.spec.account.clone(), lease.state);
+        let (closed, wake) = (lease.closed, wake_time(lease, &self.settings));
+        if state == LeaseState::Requested {
+            self.pending.insert(waiting);
+        } else {
+            self.pending.remove(&waiting);
+        }
+        if state.is_over() {
+            if let Some(leases) = self.unfinished.get_mut(&account) {
+                leases.remove(&id);
+            }
+            self.closed.extend(closed.map(|at| (at, id)));
+        } else {
+            self.unfinished.entry(account).or_default().insert(id);
+        }
+        self.set_timer(id, wake);
+    }
+
+    fn forget_indexes(&mut self, lease: &LeaseRecord) {
+        let id = lease.id;
+        self.pending.remove(&(lease.spec.class, lease.created, id));
+        if let Some(leases) = self.unfinished.get_mut(&lease.spec.account) {
+            leases.remove(&id);
+        }
+        if let Some(at) = lease.closed {
+            self.closed.remove(&(at, id));
+        }
+        self.set_timer(id, None);
+    }
+
+    /// Books a lease's hardware as its record says.
+    pub(crate) fn book(&mut self, lease: &LeaseRecord) -> Result<(), BookError> {
+        let holds = lease.state.holds_hardware() || lease.state == LeaseState::Settling;
+        let Some(segment) = lease.segment().filter(|_| holds) else {
+            return Ok(());
+        };
+        let nodes = segment.nodes.minus(&lease.progress.returned);
+        for node in nodes.iter() {
+            if let Some(node) = self.nodes.get_mut(&node) {
+                node.leases.insert(lease.id);
+            }
+        }
+        let booking = Booking {
+            lease: lease.id,
+            account: lease.spec.account.clone(),
+            class: lease.spec.class,
+            from: segment.from,
+            to: segment.to,
+            gpus: segment.gpus.clone(),
+            nodes,
+        };
+        match lease.state {
+            LeaseState::Releasing | LeaseState::Settling => {
+                self.cell.book_ended(booking, lease.since)
+            }
+            _ => self.cell.book(booking),
+        }
+    }
+
+    /// Frees whatever a lease still has booked.
+    pub(crate) fn unbook(&mut self, lease: &LeaseRecord) {
+        self.cell.unbook(lease.id);
+        for node in lease.nodes() {
+            if let Some(node) = self.nodes.get_mut(&node) {
+                node.leases.remove(&lease.id);
+            }
+        }
+    }
+
+    /// Enters or changes a node.
+    pub(crate) fn insert_node(&mut self, fleet: FleetRecord) {
+        let index = fleet.index;
+        self.by_name.insert(fleet.name.clone(), index);
+        if let Some(node) = self.nodes.get_mut(&index) {
+            node.fleet = fleet;
+        } else {
+            let stranger = self.strangers.remove(&fleet.name).unwrap_or_default();
+            self.nodes.insert(index, Node::new(fleet, stranger));
+        }
+        self.reindex_node(index);
+    }
+
+    /// Brings the indexes of a node up to date after its fleet record changed.
+    pub(crate) fn reindex_node(&mut self, index: NodeIndex) {
+        let fleet = &self.nodes[&index].fleet;
+        for gpu in &fleet.gpus {
+            self.by_gpu.insert(gpu.uuid.clone(), index);
+        }
+        let gpus = self.settings.skus.get(&fleet.sku).map_or(0, |sku| sku.gpus);
+        let (path, sku, owner) = (fleet.path.clone(), fleet.sku.clone(), fleet.owner);
+        self.cell.set_node(
+            index,
+            NodeSpec {
+                path,
+                sku,
+                gpus,
+                owner,
+            },
+        );
+        self.refresh_condition(index);
+    }
+}

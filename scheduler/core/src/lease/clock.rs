@@ -1,0 +1,206 @@
+//! What is due.
+
+use super::{CLOSED_KEPT, CLOSED_MAX, PENDING_MAX, RETURN_MAX, SETTLE_MAX};
+use crate::draft::Entry;
+use crate::state::State;
+use leasehold_common::ids::LeaseId;
+use leasehold_common::keys::Key;
+use leasehold_common::lease::{Condition, ConditionKind, LeaseState};
+use leasehold_common::log::{Attributes, EventName, Subject};
+use leasehold_common::node::{NodeState, StateReason};
+use leasehold_common::node_set::NodeSet;
+use leasehold_common::time::{Span, Timestamp};
+
+/// How long until a lease whose nodes are not back looks again: often enough that a second's delay
+/// is not noticed in a hand-over that takes minutes.
+const LATE_RETRY: Span = Span::from_secs(2);
+
+impl State {
+    /// Does what is due for leases, as much as the batch has room for.
+    pub(crate) fn due_leases(&mut self, now: Timestamp) {
+        while !self.draft.is_full() {
+            let Some((at, id)) = self.timers.first().copied() else {
+                return;
+            };
+            if at > now {
+                return;
+            }
+            self.set_timer(id, None);
+            self.due(id, now);
+        }
+    }
+
+    fn due(&mut self, id: LeaseId, now: Timestamp) {
+        let lease = &self.leases[&id];
+        let ended = lease.access_end.is_some_and(|end| end <= now);
+        match lease.state {
+            LeaseState::Requested => {
+                if now.since(lease.created) >= PENDING_MAX {
+                    self.move_lease_because(id, LeaseState::Lapsed, "waited too long", now);
+                } else {
+                    self.retry(id, now);
+                }
+            }
+            LeaseState::Scheduled => self.prepare_when_free(id, now),
+            LeaseState::Preparing if ended => self.release(id, "access ended", now),
+            LeaseState::Preparing => self.delay(id, now),
+            LeaseState::Active if ended => self.release(id, "access ended", now),
+            LeaseState::Active => {
+                self.move_lease_because(id, LeaseState::Draining, "its end is near", now);
+            }
+            LeaseState::Draining => self.release(id, "access ended", now),
+            LeaseState::Releasing => self.give_up_nodes(id, now),
+            LeaseState::Settling => {
+                let lost = self.leases[&id].progress.lost.clone();
+                let condition = Condition {
+                    since: now,
+                    detail: format!("no final meter reading within {SETTLE_MAX}"),
+                    nodes: Some(lost),
+                };
+                self.set_condition(id, ConditionKind::MeterGap, Some(condition));
+                self.close(id, "closed without every node's last reading", now);
+            }
+            LeaseState::Held
+            | LeaseState::Closed
+            | LeaseState::Rejected
+            | LeaseState::Lapsed
+            | LeaseState::Cancelled
+            | LeaseState::Failed => {}
+        }
+    }
+
+    /// Sends a booked lease's grants out, once its nodes are rid of those before it. A node that is
+    /// late in giving hardware back delays whoever is next; it never has two grants for one GPU.
+    fn prepare_when_free(&mut self, id: LeaseId, now: Timestamp) {
+        let late: NodeSet = self.leases[&id]
+            .nodes()
+            .filter(|index| {
+                let mut holds = self.cell.holds(*index);
+                holds.any(|hold| hold.awaiting_return && hold.lease != id)
+            })
+            .collect();
+        if late.is_empty() {
+            return self.prepare(id, now);
+        }
+        let condition = Condition {
+            since: now,
+            detail: format!("{} of its nodes are not back from the lease before", late.len()),
+            nodes: Some(late),
+        };
+        self.set_condition(id, ConditionKind::Delayed, Some(condition));
+        self.set_timer(id, Some(now + LATE_RETRY));
+    }
+
+    /// Its start has come and not every node is ready.
+    fn delay(&mut self, id: LeaseId, now: Timestamp) {
+        let lease = &self.leases[&id];
+        let missing: NodeSet = lease
+            .nodes()
+            .filter(|n| !lease.progress.ready.contains(*n))
+            .collect();
+        let condition = Condition {
+            since: now,
+            detail: format!("{} of its nodes are not ready at its start", missing.len()),
+            nodes: Some(missing),
+        };
+        self.set_condition(id, ConditionKind::Delayed, Some(condition));
+        // Its start has passed, so the next thing due is its end.
+        let end = self.leases[&id].access_end;
+        self.set_timer(id, end);
+    }
+
+    /// Access has ended: the nodes are to give the hardware back.
+    pub(crate) fn release(&mut self, id: LeaseId, reason: &str, now: Timestamp) {
+        self.move_lease_because(id, LeaseState::Releasing, reason, now);
+        self.cell.end(id, now);
+        // Nodes that ended it by their own clock have said so already.
+        self.progressed.insert(id);
+    }
+
+    /// The time to give hardware back is over: the nodes that have not are taken out, and the lease
+    /// goes on without them. Their hardware stays blocked until they are heard of or released by
+    /// an operator.
+    fn give_up_nodes(&mut self, id: LeaseId, now: Timestamp) {
+        for index in self.leases[&id].outstanding().iter() {
+            if self.draft.is_full() {
+                self.set_timer(id, Some(now));
+                return;
+            }
+            let Some(node) = self.nodes.get_mut(&index) else {
+                continue;
+            };
+            node.fleet.held_by = Some(id);
+            let detail = format!("lease {id} was not given back within {RETURN_MAX}");
+            self.set_node_state(
+                index,
+                NodeState::Quarantined,
+                StateReason::NotReturned,
+                detail,
+                now,
+            );
+            let lease = self.leases.get_mut(&id).expect("it was there above");
+            lease.progress.lost.insert(index);
+        }
+        let attributes = Attributes {
+            reason: Some("nodes given up".into()),
+            ..Attributes::default()
+        };
+        self.log_lease(
+            id,
+            EventName::LeaseProgress,
+            Entry {
+                attributes,
+                ..Entry::default()
+            },
+        );
+        self.settle(id, now);
+    }
+
+    /// Every node has given the hardware back or is given up.
+    pub(crate) fn settle(&mut self, id: LeaseId, now: Timestamp) {
+        self.move_lease_because(id, LeaseState::Settling, "no node is outstanding", now);
+        if self.leases[&id].progress.lost.is_empty() {
+            self.close(id, "every node has given its hardware back", now);
+        }
+    }
+
+    /// It is over.
+    pub(crate) fn close(&mut self, id: LeaseId, reason: &str, now: Timestamp) {
+        self.move_lease_because(id, LeaseState::Closed, reason, now);
+        let lease = self.leases[&id].clone();
+        if lease.progress.lost.is_empty() {
+            self.unbook(&lease);
+        }
+        self.capacity_grew = true;
+    }
+
+    /// Takes leases out of the store that have been over for long, or are too many.
+    pub(crate) fn trim_closed(&mut self, now: Timestamp) {
+        while !self.draft.is_full() {
+            let Some((closed, id)) = self.closed.first().copied() else {
+                return;
+            };
+            let old = now.since(closed) >= CLOSED_KEPT;
+            if !old && self.closed.len() <= CLOSED_MAX {
+                return;
+            }
+            let subject = Subject {
+                lease_id: Some(id),
+                ..Subject::default()
+            };
+            let attributes = Attributes {
+                to: Some("trimmed".into()),
+                reason: Some("from here on only the log has it".into()),
+                ..Attributes::default()
+            };
+            let entry = Entry {
+                subject,
+                attributes,
+                ..Entry::default()
+            };
+            self.draft.log(EventName::LeaseState, entry);
+            self.draft.changed(Key::Lease(id));
+            self.remove_lease(id);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Getting hardware.
+
+use crate::draft::Entry;
+use crate::state::State;
+use leasehold_common::explain::Explanation;
+use leasehold_common::ids::LeaseId;
+use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, Segment, SegmentReason};
+use leasehold_common::log::{Actor, Attributes, EventName, Inputs};
+use leasehold_common::time::Timestamp;
+use leasehold_placement::{Decision, Plan, Request, plan};
+
+/// The most pending leases that are tried again when capacity may have grown: a bound on one step.
+/// The rest are tried with the next change.
+const RETRIED: usize = 100;
+
+impl State {
+    /// What the packing engine says to a request now.
+    pub(crate) fn decide(&self, spec: &LeaseSpec, now: Timestamp) -> Decision {
+        let request = Request::from(spec);
+        plan(&self.cell, &request, &self.settings.policy, now)
+    }
+
+    /// Gives a requested lease the hardware of a plan made on this very state.
+    pub(crate) fn carry_out(
+        &mut self,
+        id: LeaseId,
+        plan: Plan,
+        why: Explanation,
+        actor: Option<Actor>,
+        now: Timestamp,
+    ) {
+        let mut lease = self
+            .leases
+            .remove(&id)
+            .expect("the caller names a lease that exists");
+        self.enter_plan(&mut lease, plan);
+        lease.explanation = Some(why.clone());
+        let inputs = Inputs {
+            request: lease.spec.clone(),
+            now,
+            policy: why.policy,
+        };
+        self.leases.insert(id, lease);
+        let attributes = Attributes {
+            actor,
+            ..Attributes::default()
+        };
+        let entry = Entry {
+            attributes,
+            inputs: Some(inputs),
+            why: Some(why),
+            ..Entry::default()
+        };
+        self.move_lease(
+            id,
+            LeaseState::Scheduled,
+            entry,
+            EventName::PlacementDecided,
+            now,
+        );
+        self.renew_term(id);
+        let lease = self.leases[&id].clone();
+        self.book(&lease).expect("the plan was made on this state");
+        if lease
+            .start
+            .is_some_and(|start| start <= now + self.settings.prepare_lead)
+        {
+            self.prepare(id, now);
+        }
+    }
+
+    /// Writes a plan into a lease's record.
+    pub(crate) fn enter_plan(&self, lease: &mut LeaseRecord, plan: Plan) {
+        let sku = self.settings.skus.get(&lease.spec.sku);
+        let envelope = plan
+            .nodes
+            .iter()
+            .filter_map(|node| {
+                let sku = sku?;
+                let taken = plan.gpus.get(&node).map_or(sku.gpus, |slots| slots.len());
+                Some(sku.envelope(taken))
+            })
+            .sum();
+        lease.start = Some(plan.start);
+        lease.access_end = plan.end;
+        lease.wipe_not_before = plan.end.map(|end| end + lease.spec.class.wipe_delay());
+        lease.placement.push(Segment {
+            from: plan.start,
+            to: plan.end,
+            nodes: plan.nodes,
+            gpus: plan.gpus,
+            envelope_mw: envelope,
+            reason: SegmentReason::Placed,
+        });
+    }
+
+    /// Sends a booked lease's grants out.
+    pub(crate) fn prepare(&mut self, id: LeaseId, now: Timestamp) {
+        self.move_lease_because(id, LeaseState::Preparing, "grants go out", now);
+    }
+
+    /// Tries pending leases again, the better class first, the older first within a class.
+    pub(crate) fn retry_pending(&mut self, now: Timestamp) {
+        let waiting: Vec<LeaseId> = self
+            .pending
+            .iter()
+            .take(RETRIED)
+            .map(|(_, _, id)| *id)
+            .collect();
+        for id in waiting {
+            if self.draft.is_full() {
+                // The flag stays up: the rest is tried in the next batch.
+                return;
+            }
+            self.retry(id, now);
+        }
+        self.capacity_grew = false;
+    }
+
+    /// Tries one pending lease again.
+    pub(crate) fn retry(&mut self, id: LeaseId, now: Timestamp) {
+        let lease = &self.leases[&id];
+        let decision = self.decide(&lease.spec, now);
+        match decision {
+            Decision::Placed { plan, why } => self.carry_out(id, plan, why, None, now),
+            Decision::Wait { why, .. } => self.wait(id, why, now),
+            Decision::Never { why } => {
+                // Accepted once, impossible now: the nodes it needs have left. They may come back
+                // until it lapses.
+                self.wait(id, why, now);
+            }
+        }
+    }
+
+    /// Notes why a lease waits; logged only where that has changed.
+    fn wait(&mut self, id: LeaseId, why: Explanation, now: Timestamp) {
+        let lease = self
+            .leases
+            .get_mut(&id)
+            .expect("the caller names a lease that exists");
+        let news = lease
+            .explanation
+            .as_ref()
+            .is_none_or(|before| why.differs_from(before));
+        lease.explanation = Some(why.clone());
+        if news {
+            lease.since = now;
+            let inputs = Inputs {
+                request: lease.spec.clone(),
+                now,
+                policy: why.policy,
+            };
+            let reason = why.reason().map(ToString::to_string);
+            let attributes = Attributes {
+                reason,
+                ..Attributes::default()
+            };
+            let entry = Entry {
+                attributes,
+                inputs: Some(inputs),
+                why: Some(why),
+                ..Entry::default()
+            };
+            self.log_lease(id, EventName::PlacementWaits, entry);
+        }
+        self.reindex_lease(id);
+    }
+}

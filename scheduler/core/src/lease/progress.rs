@@ -1,0 +1,281 @@
+//! What nodes say about the leases they serve.
+
+use crate::draft::Entry;
+use crate::state::{Freeze, State};
+use leasehold_common::grant::{AckRecord, AckState, LeaseAck};
+use leasehold_common::ids::{LeaseId, NodeIndex, NodeName};
+use leasehold_common::lease::{Condition, ConditionKind, LeaseRecord, LeaseState};
+use leasehold_common::log::{Attributes, EventName};
+use leasehold_common::node::{NodeState, StateReason};
+use leasehold_common::node_set::NodeSet;
+use leasehold_common::time::Timestamp;
+
+/// The most leases a node may speak of: the 64 grants it can have, and as many just returned.
+const ACKS_MAX: usize = 128;
+
+impl State {
+    /// A node's acknowledgements are now these.
+    pub(crate) fn acks(&mut self, name: &NodeName, acks: Option<Box<AckRecord>>, now: Timestamp) {
+        let Some(&index) = self.by_name.get(name) else {
+            self.strangers.entry(name.clone()).or_default().acks = acks;
+            return;
+        };
+        // A key that is gone orders nothing: the agent writes it again when it can.
+        let Some(acks) = acks else { return };
+        if let Some(said) = self.invalid_acks(index, &acks) {
+            return self.invalid_report(name, &said);
+        }
+        if let Some(future) = self.from_the_future(name, &acks) {
+            return self.freeze(Freeze::StoreFromPast {
+                differences: vec![future],
+            });
+        }
+        self.progressed
+            .extend(acks.leases.keys().filter(|id| self.leases.contains_key(id)));
+        let unknown = acks.leases.iter().find(|(id, ack)| {
+            matches!(ack.state, AckState::Accepted | AckState::Serving)
+                && !self.nodes[&index].leases.contains(id)
+        });
+        let unknown = unknown.map(|(id, _)| *id);
+        let node = self
+            .nodes
+            .get_mut(&index)
+            .expect("names lead to nodes that exist");
+        node.acks = Some(acks);
+        if let Some(id) = unknown
+            && node.fleet.state == NodeState::Available
+        {
+            let detail = format!("serves lease {id}, which is not on it in the ledger");
+            self.set_node_state(
+                index,
+                NodeState::Quarantined,
+                StateReason::UnknownLease,
+                detail,
+                now,
+            );
+        }
+    }
+
+    /// What makes acknowledgements unbelievable, if anything.
+    fn invalid_acks(&self, index: NodeIndex, acks: &AckRecord) -> Option<String> {
+        let node = &self.nodes[&index];
+        if acks.node != node.fleet.name {
+            return Some(format!("its acknowledgements are of node {}", acks.node));
+        }
+        if acks.leases.len() > ACKS_MAX {
+            return Some(format!("it acknowledges more than {ACKS_MAX} leases"));
+        }
+        let before = node.acks.as_ref()?;
+        acks.leases.iter().find_map(|(id, ack)| {
+            let old = before.leases.get(id)?.meter;
+            let fell =
+                ack.meter.gpu_seconds < old.gpu_seconds || ack.meter.energy_mj < old.energy_mj;
+            fell.then(|| format!("its meter of lease {id} ran backwards"))
+        })
+    }
+
+    /// What shows that the store is older than what this node has seen, if anything.
+    fn from_the_future(&self, name: &NodeName, acks: &AckRecord) -> Option<String> {
+        let (epoch, seq) = (self.head.epoch, self.head.seq);
+        if acks.epoch > epoch {
+            return Some(format!(
+                "{name} has seen epoch {}, the ledger is at {epoch}",
+                acks.epoch
+            ));
+        }
+        acks.leases
+            .iter()
+            .find(|(_, ack)| ack.term.epoch > epoch || ack.term_seq > seq)
+            .map(|(id, ack)| {
+                format!(
+                    "{name} has terms {} of lease {id} from record {}, the ledger is at {seq}",
+                    ack.term, ack.term_seq
+                )
+            })
+    }
+
+    /// Brings leases up to date of which nodes have spoken, once per batch however many spoke.
+    pub(crate) fn settle_progress(&mut self, now: Timestamp) {
+        while let Some(id) = self.progressed.pop_first() {
+            if self.draft.is_full() {
+                self.progressed.insert(id);
+                return;
+            }
+            let speaks =
+                |lease: &LeaseRecord| !lease.state.is_over() || !lease.progress.lost.is_empty();
+            if self.leases.get(&id).is_some_and(speaks) {
+                self.follow(id, now);
+            }
+        }
+    }
+
+    fn ack_of(&self, index: NodeIndex, id: LeaseId) -> Option<&LeaseAck> {
+        self.nodes.get(&index)?.acks.as_ref()?.leases.get(&id)
+    }
+
+    fn follow(&mut self, id: LeaseId, now: Timestamp) {
+        let lease = &self.leases[&id];
+        let (state, term) = (lease.state, lease.term);
+        let releasing =
+            matches!(state, LeaseState::Releasing | LeaseState::Settling) || state.is_over();
+        let (mut ready, mut returned, mut refused) = (vec![], vec![], vec![]);
+        for index in lease
+            .nodes()
+            .filter(|n| !lease.progress.returned.contains(*n))
+        {
+            let Some(ack) = self.ack_of(index, id) else {
+                continue;
+            };
+            match ack.state {
+                AckState::Serving if ack.term == term => ready.push(index),
+                AckState::Returned if releasing => returned.push(index),
+                AckState::Refused if ack.term == term => refused.push(index),
+                // Not yet, not any more, or of other terms than those in force.
+                AckState::Accepted | AckState::Serving | AckState::Returned | AckState::Refused => {
+                }
+            }
+        }
+        ready.retain(|index| !lease.progress.ready.contains(*index));
+        if !ready.is_empty() {
+            self.nodes_ready(id, ready, now);
+        }
+        if !refused.is_empty() {
+            self.nodes_refused(id, &refused, now);
+        } else if !returned.is_empty() {
+            self.nodes_returned(id, returned, now);
+        }
+    }
+
+    fn nodes_ready(&mut self, id: LeaseId, ready: Vec<NodeIndex>, now: Timestamp) {
+        let lease = self
+            .leases
+            .get_mut(&id)
+            .expect("the caller names a lease that exists");
+        lease.progress.ready.extend(ready.iter().copied());
+        let all = lease.nodes().all(|n| lease.progress.ready.contains(n));
+        let preparing = lease.state == LeaseState::Preparing;
+        let mut entry = progress_entry("ready", &ready);
+        if all && preparing {
+            entry.attributes.reason = Some("every node serves it".into());
+            self.move_lease(id, LeaseState::Active, entry, EventName::LeaseState, now);
+            self.set_condition(id, ConditionKind::Delayed, None);
+        } else {
+            self.log_lease(id, EventName::LeaseProgress, entry);
+        }
+    }
+
+    fn nodes_returned(&mut self, id: LeaseId, returned: Vec<NodeIndex>, now: Timestamp) {
+        let energy: u64 = returned
+            .iter()
+            .filter_map(|n| self.ack_of(*n, id))
+            .map(|ack| ack.meter.energy_mj.0)
+            .sum();
+        let lease = self
+            .leases
+            .get_mut(&id)
+            .expect("the caller names a lease that exists");
+        lease.energy_mj = lease.energy_mj.saturating_add(energy);
+        lease.progress.returned.extend(returned.iter().copied());
+        for index in &returned {
+            lease.progress.lost.remove(*index);
+        }
+        let (outstanding, lost) = (lease.outstanding(), lease.progress.lost.clone());
+        let state = lease.state;
+        self.log_lease(
+            id,
+            EventName::LeaseProgress,
+            progress_entry("returned", &returned),
+        );
+        for index in returned {
+            self.cell.release_node(id, index);
+            self.draft.effects.push(crate::event::Effect::Grants(index));
+            if let Some(node) = self.nodes.get_mut(&index) {
+                node.leases.remove(&id);
+            }
+            self.reconcile(index, id, now);
+        }
+        self.capacity_grew = true;
+        match state {
+            LeaseState::Releasing if outstanding.is_empty() => self.settle(id, now),
+            LeaseState::Settling if lost.is_empty() => {
+                self.close(id, "every node has given its hardware back", now);
+            }
+            state if state.is_over() && lost.is_empty() => {
+                let lease = self.leases[&id].clone();
+                self.unbook(&lease);
+            }
+            _ => {}
+        }
+    }
+
+    /// A node that had been given up has given its hardware back after all.
+    fn reconcile(&mut self, index: NodeIndex, id: LeaseId, now: Timestamp) {
+        let Some(node) = self.nodes.get_mut(&index) else {
+            return;
+        };
+        if node.fleet.held_by != Some(id) {
+            return;
+        }
+        node.fleet.held_by = None;
+        let detail = format!("lease {id} was given back after all");
+        self.set_node_state(
+            index,
+            NodeState::Reconciling,
+            StateReason::HeardOfAgain,
+            detail,
+            now,
+        );
+        self.verify_node(index, now);
+    }
+
+    /// Nodes say no to a lease that is being prepared: it cannot start, and ends on all of them.
+    fn nodes_refused(&mut self, id: LeaseId, refused: &[NodeIndex], now: Timestamp) {
+        let lease = &self.leases[&id];
+        if lease.state != LeaseState::Preparing {
+            return;
+        }
+        let first = refused[0];
+        let name = self.nodes[&first].fleet.name.clone();
+        let said = self.ack_of(first, id).map_or_else(String::new, |ack| {
+            let reason = ack
+                .refused
+                .as_ref()
+                .map_or("no reason given", |r| r.as_str());
+            format!("{reason} {}", ack.detail)
+        });
+        let detail = format!("{name} refused it: {}", said.trim());
+        for index in refused {
+            let why = format!("refused lease {id}: {}", said.trim());
+            self.set_node_state(
+                *index,
+                NodeState::Quarantined,
+                StateReason::GrantRefused,
+                why,
+                now,
+            );
+        }
+        let nodes: NodeSet = refused.iter().copied().collect();
+        let condition = Condition {
+            since: now,
+            detail: detail.clone(),
+            nodes: Some(nodes),
+        };
+        self.set_condition(id, ConditionKind::Delayed, Some(condition));
+        self.end_now(id, &detail, None, now);
+        // A node that refused never served it: there is nothing to give back.
+        self.nodes_returned(id, refused.to_vec(), now);
+    }
+}
+
+fn progress_entry(to: &str, nodes: &[NodeIndex]) -> Entry {
+    let attributes = Attributes {
+        to: Some(to.into()),
+        ..Attributes::default()
+    };
+    let mut entry = Entry {
+        attributes,
+        ..Entry::default()
+    };
+    entry.subject.nodes = Some(nodes.iter().copied().collect());
+    entry
+}

@@ -1,0 +1,54 @@
+//! What the life cycle lets the packing engine use of a node.
+
+use crate::node::{Node, Presence};
+use crate::state::State;
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::GpuSlots;
+use leasehold_placement::NodeCondition;
+
+impl Node {
+    /// How it is, as far as the packing engine is concerned.
+    fn condition(&self) -> NodeCondition {
+        NodeCondition {
+            state: self.fleet.state,
+            flagged: !self.fleet.flags.is_empty(),
+            silent: self.presence != Presence::Here,
+            healthy: self.healthy(),
+            last_side: self.fleet.side,
+        }
+    }
+
+    /// GPUs whose verdict lets them be given to a new lease; none before the first health report.
+    pub fn healthy(&self) -> GpuSlots {
+        let Some(health) = &self.health else {
+            return GpuSlots::NONE;
+        };
+        (0_u8..)
+            .zip(&self.fleet.gpus)
+            .filter(|(_, gpu)| {
+                health
+                    .gpus
+                    .get(&gpu.uuid)
+                    .is_some_and(|h| h.verdict.can_be_let())
+            })
+            .fold(GpuSlots::NONE, |slots, (slot, _)| slots.with(slot))
+    }
+}
+
+impl State {
+    /// Tells the packing engine how a node is, and remembers where that can let a pending lease go
+    /// on.
+    pub(crate) fn refresh_condition(&mut self, index: NodeIndex) {
+        let condition = self.nodes[&index].condition();
+        let before = self.cell.condition(index);
+        self.capacity_grew |= condition.lets_in() && before != Some(&condition);
+        self.cell.set_condition(index, condition);
+    }
+
+    /// Which slots of a node a lease holds.
+    pub(crate) fn slots_of(&self, id: LeaseId, index: NodeIndex) -> GpuSlots {
+        let all = GpuSlots::first(u8::try_from(self.nodes[&index].fleet.gpus.len()).unwrap_or(16));
+        let hold = self.cell.holds(index).find(|hold| hold.lease == id);
+        hold.map_or(GpuSlots::NONE, |hold| hold.slots.common(all))
+    }
+}

@@ -1,0 +1,57 @@
+//! Nodes: what is known of each, and how it moves from state to state.
+//!
+//! [`report`] holds what agents say against what was admitted, [`liveness`] decides when silence
+//! means loss, [`health`] what can be let of a node that is there.
+
+mod condition;
+mod health;
+mod liveness;
+mod report;
+
+pub(crate) use liveness::{Brake, Presence};
+
+use leasehold_common::grant::AckRecord;
+use leasehold_common::ids::LeaseId;
+use leasehold_common::node::{FleetRecord, HealthReport, NodeReport};
+use std::collections::BTreeSet;
+
+/// An admitted node.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub fleet: FleetRecord,
+    pub report: Option<Box<NodeReport>>,
+    pub health: Option<Box<HealthReport>>,
+    pub acks: Option<Box<AckRecord>>,
+    pub presence: Presence,
+    /// Leases with hardware on it, booked ones and ones not yet returned too.
+    pub leases: BTreeSet<LeaseId>,
+}
+
+/// A node that reports but was never admitted: it is shown, and waits.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stranger {
+    pub report: Option<Box<NodeReport>>,
+    pub health: Option<Box<HealthReport>>,
+    pub acks: Option<Box<AckRecord>>,
+    pub presence: Presence,
+}
+
+impl Node {
+    /// As admitted, with what it has said so far.
+    pub fn new(fleet: FleetRecord, said: Stranger) -> Self {
+        let Stranger {
+            report,
+            health,
+            acks,
+            presence,
+        } = said;
+        Self {
+            fleet,
+            report,
+            health,
+            acks,
+            presence,
+            leases: BTreeSet::new(),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! New leases.
+
+use super::{Answer, Asked};
+use crate::command::{View, Written};
+use crate::draft::Entry;
+use crate::state::State;
+use leasehold_common::api::{CreateLease, LeaseView, Problem, ProblemCode};
+use leasehold_common::class::Side;
+use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
+use leasehold_common::ids::{Generation, LeaseId, Term};
+use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, NodeProgress};
+use leasehold_common::log::{Attributes, EventName, Inputs, Subject};
+use leasehold_common::record::{Unknown, Version};
+use leasehold_placement::Decision;
+use std::collections::BTreeMap;
+
+/// The most requests that may wait: each costs memory and a look when capacity grows.
+const PENDING_MAX: usize = 100_000;
+
+impl State {
+    pub(super) fn create_lease(&mut self, wish: CreateLease, asked: Asked<'_>) -> Answer {
+        let (spec, account, sku) = self.check_wish(wish, asked.now)?;
+        let side = account.side;
+        if let Some(quota) = account.quota_gpus {
+            let (used, wants) = (self.gpus_of(&spec.account), spec.shape.gpus(sku.gpus));
+            if used + wants > u64::from(quota) {
+                return Err(self.over_quota(&spec, quota, used, wants, asked));
+            }
+        }
+        let decision = self.decide(&spec, asked.now);
+        if let Decision::Never { why } = decision {
+            return Err(self.never_fits(&spec, why, asked));
+        }
+        if self.pending.len() >= PENDING_MAX {
+            let detail = format!("{} requests wait already", self.pending.len());
+            return Err(Problem::new(ProblemCode::TooManyPending, detail));
+        }
+        if asked.dry_run {
+            let view = self.would_be(spec, side, decision, asked);
+            return Ok(Written {
+                status: 200,
+                replayed: false,
+                view: View::Lease(view),
+            });
+        }
+        let id = self.head.next_lease;
+        self.head.next_lease = id.next();
+        self.insert_lease(new_lease(id, spec, side, asked))
+            .expect("a new lease holds nothing");
+        let actor = Some(asked.actor.clone());
+        match decision {
+            Decision::Placed { plan, why } => self.carry_out(id, plan, why, actor, asked.now),
+            Decision::Wait { why, .. } => {
+                let lease = self.leases.get_mut(&id).expect("it was inserted above");
+                lease.explanation = Some(why.clone());
+                let inputs = Inputs {
+                    request: lease.spec.clone(),
+                    now: asked.now,
+                    policy: why.policy,
+                };
+                let attributes = Attributes {
+                    to: Some(LeaseState::Requested.to_string()),
+                    reason: why.reason().map(ToString::to_string),
+                    actor,
+                    ..Attributes::default()
+                };
+                let entry = Entry {
+                    attributes,
+                    inputs: Some(inputs),
+                    why: Some(why),
+                    ..Entry::default()
+                };
+                self.log_lease(id, EventName::PlacementWaits, entry);
+                self.reindex_lease(id);
+            }
+            Decision::Never { .. } => unreachable!("refused above"),
+        }
+        let view = Box::new(self.lease_view(&self.leases[&id], true));
+        Ok(Written {
+            status: 201,
+            replayed: false,
+            view: View::Lease(view),
+        })
+    }
+
+    /// What the lease would be, without making it.
+    fn would_be(
+        &self,
+        spec: LeaseSpec,
+        side: Side,
+        decision: Decision,
+        asked: Asked<'_>,
+    ) -> Box<LeaseView> {
+        let mut lease = new_lease(self.head.next_lease, spec, side, asked);
+        lease.explanation = Some(decision.why().clone());
+        if let Some(plan) = decision.plan() {
+            self.enter_plan(&mut lease, plan.clone());
+        }
+        Box::new(self.lease_view(&lease, true))
+    }
+
+    /// Refuses what no state of this cell could hold. The decision is logged; nothing else is
+    /// changed.
+    fn never_fits(&mut self, spec: &LeaseSpec, why: Explanation, asked: Asked<'_>) -> Problem {
+        let said = why
+            .reasons
+            .first()
+            .map_or_else(String::new, |r| r.detail.clone());
+        let mut problem = Problem::new(ProblemCode::NeverFits, said);
+        problem.reasons.clone_from(&why.reasons);
+        self.log_refusal(spec, why, asked, &mut problem);
+        problem
+    }
+
+    fn over_quota(
+        &mut self,
+        spec: &LeaseSpec,
+        quota: u32,
+        used: u64,
+        wants: u64,
+        asked: Asked<'_>,
+    ) -> Problem {
+        let left = u64::from(quota).saturating_sub(used);
+        let detail = format!(
+            "{} of account {}'s {quota} GPUs are in use, {wants} more are asked for",
+            used, spec.account
+        );
+        let why = Explanation {
+            outcome: Outcome::Never,
+            evaluated: 0,
+            fit: 0,
+            filtered: BTreeMap::new(),
+            exhausted: BTreeMap::new(),
+            winner: None,
+            runners_up: Vec::new(),
+            reasons: vec![RankedReason {
+                reason: Reason::QuotaGpu,
+                nodes: 0,
+                detail: detail.clone(),
+            }],
+            earliest: None,
+            unblocked_by: vec![Unblock::QuotaFreed { gpus: wants - left }],
+            policy: None,
+        };
+        let mut problem = Problem::new(ProblemCode::QuotaExceeded, detail).about(
+            "shape",
+            spec.shape,
+            format!("{left} GPUs or fewer"),
+        );
+        problem.reasons.clone_from(&why.reasons);
+        self.log_refusal(spec, why, asked, &mut problem);
+        problem
+    }
+
+    fn log_refusal(
+        &mut self,
+        spec: &LeaseSpec,
+        why: Explanation,
+        asked: Asked<'_>,
+        problem: &mut Problem,
+    ) {
+        if asked.dry_run {
+            return;
+        }
+        let subject = Subject {
+            account: Some(spec.account.clone()),
+            ..Subject::default()
+        };
+        let attributes = Attributes {
+            reason: why.reason().map(ToString::to_string),
+            actor: Some(asked.actor.clone()),
+            ..Attributes::default()
+        };
+        let inputs = Inputs {
+            request: spec.clone(),
+            now: asked.now,
+            policy: why.policy,
+        };
+        let entry = Entry {
+            subject,
+            attributes,
+            inputs: Some(inputs),
+            why: Some(why),
+        };
+        self.draft.log(EventName::PlacementRefused, entry);
+        problem.log_seq = Some(self.draft.seq(&self.head));
+    }
+}
+
+fn new_lease(id: LeaseId, spec: LeaseSpec, side: Side, asked: Asked<'_>) -> LeaseRecord {
+    LeaseRecord {
+        version: Version::CURRENT,
+        id,
+        spec,
+        side,
+        state: LeaseState::Requested,
+        since: asked.now,
+        conditions: BTreeMap::new(),
+        term: Term {
+            generation: Generation(0),
+            ..Term::default()
+        },
+        term_seq: leasehold_common::ids::Seq(0),
+        uid: asked.actor.uid,
+        created: asked.now,
+        start: None,
+        access_end: None,
+        wipe_not_before: None,
+        closed: None,
+        placement: Vec::new(),
+        progress: NodeProgress::default(),
+        energy_mj: 0,
+        explanation: None,
+        idempotency: asked.remembered(201).into_iter().collect(),
+        unknown: Unknown::default(),
+    }
+}

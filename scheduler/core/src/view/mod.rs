@@ -1,0 +1,134 @@
+//! What people see: views of the state, computed when they are asked for.
+
+mod lease;
+mod node;
+mod status;
+
+pub use status::Surroundings;
+
+use crate::command::{Query, View};
+use crate::state::State;
+use leasehold_common::api::{ExplainView, List, Problem, ProblemCode};
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::LeaseRecord;
+use leasehold_common::time::Timestamp;
+use std::collections::BTreeMap;
+
+impl State {
+    /// Answers a question. `around` is what this state cannot know: who leads, what the store is.
+    ///
+    /// # Errors
+    /// Something is asked for that is not there.
+    pub fn ask(
+        &self,
+        query: &Query,
+        around: &Surroundings,
+        now: Timestamp,
+    ) -> Result<View, Problem> {
+        let index = self.head.seq;
+        Ok(match query {
+            Query::Status => View::Status(Box::new(self.status_view(around, now))),
+            Query::Nodes { state } => {
+                let nodes = self.nodes.values().map(|node| self.node_view(node, now));
+                let strangers = self.stranger_views();
+                let items = nodes
+                    .chain(strangers)
+                    .filter(|node| state.is_none_or(|state| node.state == state))
+                    .collect();
+                View::Nodes(List::new("NodeList", index, items))
+            }
+            Query::Node(name) => {
+                let admitted = self
+                    .by_name
+                    .get(name)
+                    .map(|i| self.node_view(&self.nodes[i], now));
+                let node = admitted.or_else(|| self.stranger_views().find(|n| n.name == *name));
+                let node = node.ok_or_else(|| {
+                    Problem::new(ProblemCode::UnknownNode, format!("no node {name}")).about(
+                        "node",
+                        name,
+                        "the name of a node that is listed or reports",
+                    )
+                })?;
+                View::Node(Box::new(node))
+            }
+            Query::Gpus { node } => {
+                if let Some(name) = node
+                    .as_ref()
+                    .filter(|name| !self.by_name.contains_key(*name))
+                {
+                    let problem = Problem::new(
+                        ProblemCode::UnknownNode,
+                        format!("no node {name} is admitted"),
+                    );
+                    return Err(problem.about("node", name, "the name of an admitted node"));
+                }
+                let wanted = |name| node.as_ref().is_none_or(|node| node == name);
+                let nodes = self.nodes.values().filter(|n| wanted(&n.fleet.name));
+                let items = nodes.flat_map(|node| self.gpu_views(node, now)).collect();
+                View::Gpus(List::new("GpuList", index, items))
+            }
+            Query::Accounts => {
+                let items = self
+                    .accounts
+                    .values()
+                    .map(|a| self.account_view(a))
+                    .collect();
+                View::Accounts(List::new("AccountList", index, items))
+            }
+            Query::Account(name) => {
+                let account =
+                    self.accounts.get(name).ok_or_else(|| {
+                        Problem::new(ProblemCode::UnknownAccount, format!("no account {name}"))
+                            .about("account", name, "the name of an account there is")
+                    })?;
+                View::Account(self.account_view(account))
+            }
+            Query::Leases {
+                all,
+                account,
+                state,
+            } => {
+                let items = self
+                    .leases
+                    .values()
+                    .filter(|lease| *all || state.is_some() || !lease.state.is_over())
+                    .filter(|lease| account.as_ref().is_none_or(|a| lease.spec.account == *a))
+                    .filter(|lease| state.is_none_or(|state| lease.state == state))
+                    .map(|lease| self.lease_view(lease, false))
+                    .collect();
+                View::Leases(List::new("LeaseList", index, items))
+            }
+            Query::Lease(id) => View::Lease(Box::new(self.lease_view(self.known(*id)?, true))),
+            Query::Explain(id) => View::Explain(Box::new(self.explain_view(self.known(*id)?))),
+        })
+    }
+
+    fn known(&self, id: LeaseId) -> Result<&LeaseRecord, Problem> {
+        self.leases.get(&id).ok_or_else(|| {
+            Problem::new(ProblemCode::UnknownLease, format!("no lease {id}")).about(
+                "id",
+                id,
+                "the number of a lease there is",
+            )
+        })
+    }
+
+    fn explain_view(&self, lease: &LeaseRecord) -> ExplainView {
+        let explanation = lease.explanation.clone();
+        let mentioned = explanation.iter().flat_map(|why| {
+            why.winner
+                .iter()
+                .chain(&why.runners_up)
+                .flat_map(|c| c.nodes.iter().take(256))
+        });
+        let node_names: BTreeMap<u32, _> = mentioned
+            .filter_map(|index: NodeIndex| Some((index.0, self.node_name(index)?.clone())))
+            .collect();
+        ExplainView {
+            lease: self.lease_view(lease, false),
+            explanation,
+            node_names,
+        }
+    }
+}

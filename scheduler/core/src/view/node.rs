@@ -1,0 +1,167 @@
+//! Nodes and GPUs.
+
+use crate::node::{Node, Presence};
+use crate::state::State;
+use leasehold_common::api::{GpuView, NodeView};
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::LeaseState;
+use leasehold_common::node::{NodeState, StateReason};
+use leasehold_common::time::Timestamp;
+
+impl State {
+    /// A node's state now: its stored one, or where it is available, what follows from the leases
+    /// on it.
+    pub(crate) fn state_of(&self, node: &Node) -> NodeState {
+        if node.fleet.state != NodeState::Available {
+            return node.fleet.state;
+        }
+        let index = node.fleet.index;
+        let states = node.leases.iter().map(|id| self.state_under(*id, index));
+        states
+            .min_by_key(|state| rank(*state))
+            .unwrap_or(NodeState::Available)
+    }
+
+    fn state_under(&self, id: LeaseId, index: NodeIndex) -> NodeState {
+        let lease = &self.leases[&id];
+        match lease.state {
+            LeaseState::Held | LeaseState::Scheduled => NodeState::Reserved,
+            LeaseState::Preparing if lease.progress.ready.contains(index) => NodeState::Leased,
+            LeaseState::Preparing => NodeState::Preparing,
+            LeaseState::Active => NodeState::Leased,
+            LeaseState::Draining => NodeState::Draining,
+            LeaseState::Releasing | LeaseState::Settling | LeaseState::Closed => {
+                NodeState::Evicting
+            }
+            LeaseState::Requested
+            | LeaseState::Rejected
+            | LeaseState::Lapsed
+            | LeaseState::Cancelled
+            | LeaseState::Failed => NodeState::Available,
+        }
+    }
+
+    pub(crate) fn node_view(&self, node: &Node, now: Timestamp) -> NodeView {
+        let fleet = &node.fleet;
+        let index = fleet.index;
+        let versions = node.report.as_ref().map(|report| &report.versions);
+        let holds = self.cell.holds(index).next();
+        NodeView {
+            name: fleet.name.clone(),
+            index: Some(index),
+            state: self.state_of(node),
+            since: Some(fleet.since),
+            reason: fleet.reason.clone(),
+            detail: fleet.detail.clone(),
+            live: node.presence == Presence::Here,
+            path: Some(fleet.path.clone()),
+            sku: Some(fleet.sku.clone()),
+            owner: Some(fleet.owner),
+            side: holds.map(|hold| hold.holder.class.side()),
+            gpus: u32::try_from(fleet.gpus.len()).unwrap_or(u32::MAX),
+            gpus_free: u32::from(self.cell.free_gpus(index, now).len()),
+            gpus_leased: self.gpus_held(node, now),
+            power_watts: node
+                .health
+                .as_ref()
+                .map_or(0, |health| health.power().watts()),
+            leases: node.leases.iter().copied().collect(),
+            agent: versions.map(|v| v.agent.clone()),
+            driver: versions.and_then(|v| v.driver.clone()),
+            trouble: node
+                .health
+                .as_ref()
+                .and_then(|health| health.trouble.clone()),
+        }
+    }
+
+    pub(crate) fn gpus_held(&self, node: &Node, now: Timestamp) -> u32 {
+        let held = self.cell.held_gpus(node.fleet.index, now);
+        (0_u8..)
+            .zip(&node.fleet.gpus)
+            .map(|(slot, _)| u32::from(held.contains(slot)))
+            .sum()
+    }
+
+    /// Nodes that report and were never admitted.
+    pub(crate) fn stranger_views(&self) -> impl Iterator<Item = NodeView> + '_ {
+        self.strangers.iter().map(|(name, stranger)| {
+            let report = stranger.report.as_ref();
+            NodeView {
+                name: name.clone(),
+                index: None,
+                state: NodeState::Registering,
+                since: None,
+                reason: StateReason::NeverReported,
+                detail: "reports, but is not listed: import or admit it".into(),
+                live: stranger.presence == Presence::Here,
+                path: report.and_then(|r| r.path.clone()),
+                sku: report.and_then(|r| r.sku.clone()),
+                owner: None,
+                side: None,
+                gpus: report.map_or(0, |r| u32::try_from(r.gpus.len()).unwrap_or(u32::MAX)),
+                gpus_free: 0,
+                gpus_leased: 0,
+                power_watts: stranger.health.as_ref().map_or(0, |h| h.power().watts()),
+                leases: Vec::new(),
+                agent: report.map(|r| r.versions.agent.clone()),
+                driver: report.and_then(|r| r.versions.driver.clone()),
+                trouble: stranger.health.as_ref().and_then(|h| h.trouble.clone()),
+            }
+        })
+    }
+
+    pub(crate) fn gpu_views<'a>(
+        &'a self,
+        node: &'a Node,
+        now: Timestamp,
+    ) -> impl Iterator<Item = GpuView> + 'a {
+        let (index, state) = (node.fleet.index, self.state_of(node));
+        (0_u8..).zip(&node.fleet.gpus).map(move |(slot, gpu)| {
+            let health = node.health.as_ref().and_then(|h| h.gpus.get(&gpu.uuid));
+            let mut holds = self.cell.holds(index);
+            let hold = holds.find(|hold| hold.slots.contains(slot) && hold.has_at(now));
+            GpuView {
+                node: node.fleet.name.clone(),
+                slot: u32::from(slot),
+                uuid: gpu.uuid.clone(),
+                sku: node.fleet.sku.clone(),
+                node_state: state,
+                verdict: health.map(|h| h.verdict),
+                reasons: health
+                    .into_iter()
+                    .flat_map(|h| h.reasons.iter().map(ToString::to_string))
+                    .collect(),
+                lease: hold.map(|hold| hold.lease),
+                power_watts: health.and_then(|h| h.power_mw.value()).map(|p| p.watts()),
+                limit_watts: health.and_then(|h| h.limit_mw.value()).map(|p| p.watts()),
+                celsius: health.and_then(|h| h.temperature.value()).map(|t| t.0),
+                memory_used_mib: health.and_then(|h| h.memory_used.value()).map(|m| m.mib()),
+                ecc_uncorrected: health.and_then(|h| h.ecc_uncorrected.value()).copied(),
+            }
+        })
+    }
+}
+
+/// Of several leases on a node, the one furthest from letting it go gives it its state.
+fn rank(state: NodeState) -> u8 {
+    match state {
+        NodeState::Leased => 0,
+        NodeState::Draining => 1,
+        NodeState::Evicting => 2,
+        NodeState::Preparing => 3,
+        NodeState::Reserved => 4,
+        NodeState::Registering
+        | NodeState::Verifying
+        | NodeState::Available
+        | NodeState::Sanitising
+        | NodeState::Reverifying
+        | NodeState::Occupied
+        | NodeState::Unreachable
+        | NodeState::Reconciling
+        | NodeState::Quarantined
+        | NodeState::SanitiseFailed
+        | NodeState::Repair
+        | NodeState::Retired => 5,
+    }
+}
