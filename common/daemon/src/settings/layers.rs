@@ -93,7 +93,7 @@ impl Layers {
     /// A flag `--set KEY=VALUE`, which sets any key.
     #[must_use]
     pub fn set(mut self, assignment: &str) -> Self {
-        let origin = Origin::Flag(format!("--set {assignment}"));
+        let origin = Origin::Flag("--set".into());
         match assignment.split_once('=') {
             Some((key, text)) => {
                 let (key, text) = (key.trim().to_owned(), text.trim().to_owned());
@@ -102,7 +102,7 @@ impl Layers {
             None => self.findings.add(Finding {
                 origin: Some(origin),
                 key: None,
-                problem: "is not KEY=VALUE".into(),
+                problem: format!("{assignment:?} is not KEY=VALUE"),
             }),
         }
         self

@@ -136,10 +136,16 @@ impl Kept {
     }
 
     async fn put_back_or_lose(&self) {
-        if self.wish.put_back && self.lost_at().is_none() && self.put_again().await.is_ok() {
-            tracing::warn!(key = %self.wish.key, "kept key had vanished and was put back");
-        } else {
-            self.lose();
+        if !self.wish.put_back || self.lost_at().is_some() {
+            return self.lose();
+        }
+        match self.put_again().await {
+            Ok(_) => {
+                tracing::warn!(key = %self.wish.key, "kept key had vanished and was put back");
+            }
+            // It exists; a new value may have put it back before us.
+            Err(StoreError::GuardFailed) if self.ask().await == Fate::Untouched => {}
+            Err(_) => self.lose(),
         }
     }
 

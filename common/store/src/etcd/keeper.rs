@@ -113,18 +113,22 @@ impl Kept {
             };
             tokio::time::sleep(wait).await;
             let asked = Instant::now();
-            let outcome = match self.renew().await {
-                Ok(Found::Vanished) if self.put_back => {
-                    self.put_again(&mut *self.held.lock().await).await
-                }
-                other => other,
-            };
+            let lease = self.held.lock().await.lease;
+            let mut outcome = self.renew(lease).await;
+            let mut held = self.held.lock().await;
+            if held.lease != lease {
+                // A new value has put the key back meanwhile, so what was found is about the past.
+                continue;
+            }
+            if self.put_back && matches!(outcome, Ok(Found::Vanished)) {
+                outcome = self.put_again(&mut held).await;
+            }
+            drop(held);
             match outcome {
                 Ok(Found::Alive) => {
                     failures = 0;
                     *self.confirmed.lock().expect("never held over a panic") = asked;
                 }
-                Ok(Found::Vanished) if self.put_back => failures += 1,
                 Ok(Found::Vanished) => {
                     tracing::warn!(key = %self.key, "kept key has vanished");
                     return;
@@ -142,8 +146,7 @@ impl Kept {
     }
 
     /// Renews the etcd lease and looks whether the key hangs on it.
-    async fn renew(&self) -> Result<Found, Fault> {
-        let lease = self.held.lock().await.lease;
+    async fn renew(&self, lease: i64) -> Result<Found, Fault> {
         // Two of these still fit between a late renewal and the end of the TTL.
         let deadline = (self.ttl.std() / 5).min(self.endpoints.call_timeout());
         let renewed = self
@@ -249,7 +252,8 @@ impl Drop for EtcdKeeper {
     }
 }
 
-/// A new etcd lease. Granting one too many does no harm: it runs out by itself.
+/// A new etcd lease, in whole seconds; etcd makes it two at least. Granting one too many does no
+/// harm: it runs out by itself.
 async fn grant(endpoints: &Endpoints, ttl: Span) -> Result<i64, Fault> {
     let seconds = i64::try_from(ttl.millis().div_ceil(1000)).unwrap_or(i64::MAX);
     endpoints

@@ -187,7 +187,7 @@ impl Watcher {
 
     async fn open(&self) -> Result<Stream, Fault> {
         let mut options = WatchOptions::new()
-            .with_start_revision(self.last.0 + 2)
+            .with_start_revision(self.last.0 + 1)
             .with_progress_notify();
         if matches!(self.scope, Scope::Below(_)) {
             options = options.with_prefix();

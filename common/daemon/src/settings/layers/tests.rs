@@ -102,7 +102,7 @@ fn every_mistake_is_told_at_once_and_where_it_stands() {
         told,
         "8 mistakes in the settings\n  \
          /s.toml.d/10-a.toml: line 1: string values must be quoted, expected literal string\n  \
-         flag --set cell: is not KEY=VALUE\n  \
+         flag --set: \"cell\" is not KEY=VALUE\n  \
          /s.toml: colour: unknown field `colour`, expected one of `cell`, `endpoints`, `liveness`\n  \
          /s.toml: liveness.brake_nodes: invalid value: integer `-1`, expected u32\n  \
          /s.toml: liveness.grace: \"soon\" is no length of time such as 90s, 30m, 1h30m or 30d\n  \
@@ -135,6 +135,6 @@ fn a_value_out_of_bounds_names_its_origin() {
     assert_eq!(findings.bounded("cell", 7, 1, 5), None);
     assert_eq!(
         findings.finish(Some(())).unwrap_err().to_string(),
-        "1 mistake in the settings\n  flag --set cell=x: cell: is 7, allowed is 1 to 5"
+        "1 mistake in the settings\n  flag --set: cell: is 7, allowed is 1 to 5"
     );
 }
