@@ -1,6 +1,5 @@
 //! Which store, and how it is reached: the `[store]` table of both daemons.
 
-use crate::notify;
 use crate::settings::Findings;
 use leasehold_store::embedded::EmbeddedStore;
 use leasehold_store::etcd::{EtcdSettings, EtcdStore, Login, TlsSettings};
@@ -9,12 +8,6 @@ use serde::Deserialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-
-/// How long to wait before asking again for a store that did not answer. The question itself has a
-/// deadline of seconds; a shorter pause would only make the log of etcd longer.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The `[store]` table as given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -86,37 +79,6 @@ pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError
         StoreSettings::Etcd(etcd) => Arc::new(EtcdStore::connect(etcd.clone()).await?),
         StoreSettings::Embedded { path } => Arc::new(EmbeddedStore::open(path).await?),
     })
-}
-
-/// Opens the store once it answers: a daemon is up without its store, says in its status what it
-/// waits for, and goes on when it comes. Absent where the shutdown came first.
-///
-/// # Errors
-/// What waiting does not mend: settings, a refused login, a database file that cannot be used.
-pub async fn open_when_there(
-    settings: &StoreSettings,
-    shutdown: &CancellationToken,
-) -> Result<Option<Arc<dyn Store>>, StoreError> {
-    let mut told = false;
-    loop {
-        let detail = tokio::select! {
-            opened = open(settings) => match opened {
-                Ok(store) => return Ok(Some(store)),
-                Err(StoreError::Unavailable { detail }) => detail,
-                Err(e) => return Err(e),
-            },
-            () = shutdown.cancelled() => return Ok(None),
-        };
-        notify::status(&format!("waiting for {settings}: {detail}"));
-        if !told {
-            tracing::warn!(store = %settings, %detail, "waiting for the store");
-            told = true;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
-            () = shutdown.cancelled() => return Ok(None),
-        }
-    }
 }
 
 impl StoreFragment {

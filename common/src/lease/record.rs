@@ -6,7 +6,7 @@ use crate::explain::Explanation;
 use crate::ids::{LeaseId, NodeIndex, Seq, Term};
 use crate::node_set::NodeSet;
 use crate::record::{Unknown, Version, record};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -92,6 +92,12 @@ impl LeaseRecord {
     /// The segment that holds its hardware now, or will.
     pub fn segment(&self) -> Option<&Segment> {
         self.placement.last()
+    }
+
+    /// How long before the end of access its holder is told.
+    pub fn notice(&self) -> Span {
+        let term = self.access_end.zip(self.start).map(|(end, start)| end.since(start));
+        self.spec.class.notice_within(term)
     }
 
     /// Every node it holds, or will.

@@ -67,7 +67,7 @@ impl State {
             starts_at: segment.from,
             access_end: lease.access_end,
             wipe_not_before: lease.wipe_not_before,
-            notice: lease.spec.class.notice(),
+            notice: lease.notice(),
             disconnect_policy: DisconnectPolicy::EnforceAtEnd,
             gpu_cap_mw: None,
             isolation_ref: None,

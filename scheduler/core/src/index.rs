@@ -55,6 +55,7 @@ impl State {
         let waiting = (lease.spec.class, lease.created, id);
         let (account, state) = (lease.spec.account.clone(), lease.state);
         let (closed, wake) = (lease.closed, wake_time(lease, &self.settings));
+        let missing = !lease.progress.lost.is_empty();
         if state == LeaseState::Requested {
             self.pending.insert(waiting);
         } else {
@@ -64,7 +65,8 @@ impl State {
             if let Some(leases) = self.unfinished.get_mut(&account) {
                 leases.remove(&id);
             }
-            self.closed.extend(closed.map(|at| (at, id)));
+            // While hardware of it is missing it stays, and with it the order to end it.
+            self.closed.extend(closed.filter(|_| !missing).map(|at| (at, id)));
         } else {
             self.unfinished.entry(account).or_default().insert(id);
         }
@@ -85,30 +87,36 @@ impl State {
 
     /// Books a lease's hardware as its record says.
     pub(crate) fn book(&mut self, lease: &LeaseRecord) -> Result<(), BookError> {
-        let holds = lease.state.holds_hardware() || lease.state == LeaseState::Settling;
+        let gives_back = matches!(lease.state, LeaseState::Releasing | LeaseState::Settling)
+            || (lease.state.is_over() && !lease.progress.lost.is_empty());
+        let holds = lease.state.holds_hardware() || gives_back;
         let Some(segment) = lease.segment().filter(|_| holds) else {
             return Ok(());
         };
         let nodes = segment.nodes.minus(&lease.progress.returned);
+        if nodes.is_empty() {
+            return Ok(());
+        }
         for node in nodes.iter() {
             if let Some(node) = self.nodes.get_mut(&node) {
                 node.leases.insert(lease.id);
             }
         }
+        let mut gpus = segment.gpus.clone();
+        gpus.retain(|node, _| nodes.contains(*node));
         let booking = Booking {
             lease: lease.id,
             account: lease.spec.account.clone(),
             class: lease.spec.class,
             from: segment.from,
             to: segment.to,
-            gpus: segment.gpus.clone(),
+            gpus,
             nodes,
         };
-        match lease.state {
-            LeaseState::Releasing | LeaseState::Settling => {
-                self.cell.book_ended(booking, lease.since)
-            }
-            _ => self.cell.book(booking),
+        if gives_back {
+            self.cell.book_ended(booking, lease.since)
+        } else {
+            self.cell.book(booking)
         }
     }
 

@@ -134,7 +134,7 @@ impl State {
             wakes: BTreeMap::new(),
             brake: Brake::default(),
             frozen: None,
-            imports: VecDeque::new(),
+            admissions: VecDeque::new(),
             progressed: BTreeSet::new(),
             capacity_grew: true,
             draft: Draft::default(),
@@ -175,7 +175,9 @@ impl State {
                 true => Presence::Here,
                 false => Presence::Silent { since: now },
             };
-            if !live.contains(&name) {
+            // A node that is out anyway is no news: counted, a few such nodes would trip the brake
+            // at every change of leader.
+            if !live.contains(&name) && state.nodes[&index].can_be_lost() {
                 state.brake.silent.insert((now, index));
             }
             state.refresh_condition(index);
@@ -186,8 +188,18 @@ impl State {
                 .insert_lease(lease)
                 .map_err(|source| LoadError::Booked { lease: id, source })?;
         }
+        // What is left was said by nodes that are not admitted; it counts once they are.
         for (name, report) in reports {
             state.strangers.entry(name).or_default().report = Some(Box::new(report));
+        }
+        for (name, health) in health {
+            state.strangers.entry(name).or_default().health = Some(Box::new(health));
+        }
+        for (name, acks) in acks {
+            state.strangers.entry(name).or_default().acks = Some(Box::new(acks));
+        }
+        for name in live.into_iter().filter(|name| !state.by_name.contains_key(name)) {
+            state.strangers.entry(name).or_default().presence = Presence::Here;
         }
         state.hold_liveness(now);
         state.progressed = state.unfinished().map(|lease| lease.id).collect();

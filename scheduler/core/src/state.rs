@@ -2,7 +2,7 @@
 
 use crate::draft::{Draft, Entry};
 use crate::node::{Brake, Node, Stranger};
-use crate::request::ImportJob;
+use crate::request::Admission;
 use crate::settings::CoreSettings;
 use leasehold_common::account::Account;
 use leasehold_common::class::Class;
@@ -79,7 +79,7 @@ pub struct State {
 
     pub(crate) brake: Brake,
     pub(crate) frozen: Option<Freeze>,
-    pub(crate) imports: VecDeque<ImportJob>,
+    pub(crate) admissions: VecDeque<Admission>,
     /// Leases whose nodes have said something since the last batch.
     pub(crate) progressed: BTreeSet<LeaseId>,
     /// Whether capacity may have grown since pending leases were last tried.

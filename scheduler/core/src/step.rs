@@ -1,7 +1,7 @@
 //! The one function that decides.
 
-use crate::draft::{Draft, Entry};
-use crate::event::{Effect, Event, Step};
+use crate::draft::Entry;
+use crate::event::{Effect, Event, RequestId, Step};
 use crate::lease::CLOSED_MAX;
 use crate::state::{Freeze, State};
 use leasehold_common::api::{Problem, ProblemCode};
@@ -26,8 +26,8 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
     if state.frozen.is_some() {
         return state.step_frozen(events);
     }
-    state.continue_imports(now);
-    while !state.draft.is_full() && state.imports.is_empty() && state.frozen.is_none() {
+    state.continue_admissions(now);
+    while !state.draft.is_full() && state.admissions.is_empty() && state.frozen.is_none() {
         let Some(event) = events.pop_front() else {
             break;
         };
@@ -36,15 +36,19 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
     if state.frozen.is_some() {
         // An event showed that the store was restored from the past. What was decided before it in
         // this step rests on that store: it is dropped, and the state will be loaded again.
-        state.draft = Draft::default();
-        return state.step_frozen(events);
+        let draft = std::mem::take(&mut state.draft);
+        let mut step = state.step_frozen(events);
+        step.effects.extend(state.refuse_all(draft.effects));
+        return step;
     }
     state.settle_progress(now);
-    state.due_leases(now);
     state.turn_brake(now);
     state.end_graces(now);
-    if state.capacity_grew && !state.draft.is_full() {
-        state.retry_pending(now);
+    if state.admissions.is_empty() {
+        state.due_leases(now);
+        if state.capacity_grew && !state.draft.is_full() {
+            state.retry_pending(now);
+        }
     }
     state.trim_closed(now);
     state.log_presence();
@@ -52,16 +56,15 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
 }
 
 impl State {
-    /// Ledger time at the host's time `now`; `None` where the host's clock cannot be trusted.
+    /// Ledger time at the host's time `now`; `None` where the host's clock cannot be trusted. Once
+    /// it was not, the state stays frozen until it is loaded anew: what agents said meanwhile was
+    /// dropped.
     fn watch_clock(&mut self, now: Timestamp) -> Option<Timestamp> {
         let behind = self.head.now.since(now);
         if behind > BEHIND_MAX {
             let detail = format!("it is {behind} behind the ledger's last commit");
             self.frozen.get_or_insert(Freeze::Clock { detail });
             return None;
-        }
-        if matches!(self.frozen, Some(Freeze::Clock { .. })) {
-            self.frozen = None;
         }
         Some(now.max(self.head.now))
     }
@@ -96,18 +99,10 @@ impl State {
     /// While nothing is decided, whoever asks is told why. What agents say is dropped: before
     /// anything is decided again, the state is loaded anew.
     fn step_frozen(&self, events: &mut VecDeque<Event>) -> Step {
-        let why = self
-            .frozen
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
         let mut effects = Vec::new();
         for event in events.drain(..) {
             match event {
-                Event::Request { id, .. } => {
-                    let result = Box::new(Err(Problem::new(ProblemCode::Frozen, why.clone())));
-                    effects.push(Effect::Answer { id, result });
-                }
+                Event::Request { id, .. } => effects.push(self.refuse(id)),
                 Event::Elected { .. }
                 | Event::Report(..)
                 | Event::Health(..)
@@ -125,9 +120,29 @@ impl State {
         }
     }
 
+    /// Answers for requests whose decisions were dropped, and for those that were being carried out.
+    fn refuse_all(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let decided = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Answer { id, .. } => Some(id),
+            Effect::Grants(_) => None,
+        });
+        let under_way = self.admissions.drain(..).map(|job| job.id);
+        let ids: Vec<_> = decided.chain(under_way).collect();
+        ids.into_iter().map(|id| self.refuse(id)).collect()
+    }
+
+    fn refuse(&self, id: RequestId) -> Effect {
+        let why = self.frozen.as_ref().map(ToString::to_string);
+        let problem = Problem::new(ProblemCode::Frozen, why.unwrap_or_default());
+        Effect::Answer {
+            id,
+            result: Box::new(Err(problem)),
+        }
+    }
+
     fn close_batch(&mut self, events: &VecDeque<Event>, now: Timestamp) -> Step {
         let more = !events.is_empty()
-            || !self.imports.is_empty()
+            || !self.admissions.is_empty()
             || !self.progressed.is_empty()
             || self.capacity_grew
             || self.timers.first().is_some_and(|(at, _)| *at <= now)

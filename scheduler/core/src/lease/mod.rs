@@ -1,12 +1,15 @@
 //! Leases: how they get hardware, keep it, and give it back.
 //!
-//! [`place`] asks the packing engine and books, [`progress`] follows the nodes' acknowledgements,
+//! [`place`] asks the packing engine and books within the [`quota`], [`progress`] follows the nodes' acknowledgements,
 //! [`clock`] does what is due. Each moves a lease only along [`LeaseState::may_become`].
 
 mod clock;
 mod condition;
 mod place;
 mod progress;
+mod quota;
+
+pub(crate) use quota::OverQuota;
 
 use crate::draft::Entry;
 use crate::settings::CoreSettings;
@@ -47,7 +50,7 @@ pub(crate) fn wake_time(lease: &LeaseRecord, settings: &CoreSettings) -> Option<
             (Some(start), _) if start > lease.since => Some(start),
             (_, end) => end,
         },
-        LeaseState::Active => lease.access_end.map(|end| end - lease.spec.class.notice()),
+        LeaseState::Active => lease.access_end.map(|end| end - lease.notice()),
         LeaseState::Draining => lease.access_end,
         LeaseState::Releasing => Some(lease.since + RETURN_MAX),
         LeaseState::Settling => Some(lease.since + SETTLE_MAX),

@@ -2,7 +2,7 @@
 
 use crate::draft::Entry;
 use crate::state::State;
-use leasehold_common::explain::Explanation;
+use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, Segment, SegmentReason};
 use leasehold_common::log::{Actor, Attributes, EventName, Inputs};
@@ -120,6 +120,9 @@ impl State {
     /// Tries one pending lease again.
     pub(crate) fn retry(&mut self, id: LeaseId, now: Timestamp) {
         let lease = &self.leases[&id];
+        if let Some(over) = self.still_over_quota(&lease.spec) {
+            return self.wait(id, over.explanation(Outcome::Wait), now);
+        }
         let decision = self.decide(&lease.spec, now);
         match decision {
             Decision::Placed { plan, why } => self.carry_out(id, plan, why, None, now),

@@ -13,6 +13,11 @@ use leasehold_common::time::Timestamp;
 /// The most leases a node may speak of: the 64 grants it can have, and as many just returned.
 const ACKS_MAX: usize = 128;
 
+/// The most nodes that change their stored state together because of one lease: each is a record of
+/// its own, and a batch has room for so many. Of nodes that refuse a lease the others are left as
+/// they are: what a whole gang refuses is the lease's fault.
+const AT_ONCE: usize = 16;
+
 impl State {
     /// A node's acknowledgements are now these.
     pub(crate) fn acks(&mut self, name: &NodeName, acks: Option<Box<AckRecord>>, now: Timestamp) {
@@ -139,11 +144,20 @@ impl State {
         if !ready.is_empty() {
             self.nodes_ready(id, ready, now);
         }
-        if !refused.is_empty() {
-            self.nodes_refused(id, &refused, now);
-        } else if !returned.is_empty() {
+        if state == LeaseState::Preparing && !refused.is_empty() {
+            return self.nodes_refused(id, &refused, now);
+        }
+        // Each node that had been given up is a record of its own: what is too much for one batch is
+        // taken with the next.
+        let lost: NodeSet = self.leases[&id].progress.lost.clone();
+        if returned.iter().filter(|n| lost.contains(**n)).count() > AT_ONCE {
+            returned.truncate(AT_ONCE);
+            self.progressed.insert(id);
+        }
+        if !returned.is_empty() {
             self.nodes_returned(id, returned, now);
         }
+        self.finish(id, now);
     }
 
     fn nodes_ready(&mut self, id: LeaseId, ready: Vec<NodeIndex>, now: Timestamp) {
@@ -179,8 +193,6 @@ impl State {
         for index in &returned {
             lease.progress.lost.remove(*index);
         }
-        let (outstanding, lost) = (lease.outstanding(), lease.progress.lost.clone());
-        let state = lease.state;
         self.log_lease(
             id,
             EventName::LeaseProgress,
@@ -195,45 +207,74 @@ impl State {
             self.reconcile(index, id, now);
         }
         self.capacity_grew = true;
-        match state {
-            LeaseState::Releasing if outstanding.is_empty() => self.settle(id, now),
-            LeaseState::Settling if lost.is_empty() => {
+    }
+
+    /// Moves a lease on that waits for nothing any more.
+    pub(crate) fn finish(&mut self, id: LeaseId, now: Timestamp) {
+        let lease = &self.leases[&id];
+        let is_back = lease.outstanding().is_empty();
+        let none_lost = lease.progress.lost.is_empty();
+        match lease.state {
+            LeaseState::Releasing if is_back => self.settle(id, now),
+            LeaseState::Settling if none_lost => {
                 self.close(id, "every node has given its hardware back", now);
             }
-            state if state.is_over() && lost.is_empty() => {
-                let lease = self.leases[&id].clone();
+            LeaseState::Closed if none_lost => {
+                let lease = lease.clone();
                 self.unbook(&lease);
+                self.reindex_lease(id);
             }
-            _ => {}
+            LeaseState::Releasing
+            | LeaseState::Settling
+            | LeaseState::Closed
+            | LeaseState::Requested
+            | LeaseState::Held
+            | LeaseState::Scheduled
+            | LeaseState::Preparing
+            | LeaseState::Active
+            | LeaseState::Draining
+            | LeaseState::Rejected
+            | LeaseState::Lapsed
+            | LeaseState::Cancelled
+            | LeaseState::Failed => {}
         }
     }
 
-    /// A node that had been given up has given its hardware back after all.
+    /// A node that had been given up has given a lease's hardware back after all. Where it was given
+    /// up for another lease too, it waits for that one.
     fn reconcile(&mut self, index: NodeIndex, id: LeaseId, now: Timestamp) {
+        let other = self.given_up(index).next();
         let Some(node) = self.nodes.get_mut(&index) else {
             return;
         };
-        if node.fleet.held_by != Some(id) {
+        if node.fleet.held_by.is_none() {
             return;
         }
-        node.fleet.held_by = None;
+        node.fleet.held_by = other;
+        let (state, reason) = (node.fleet.state, node.fleet.reason.clone());
+        let (to, why) = if other.is_none() && reason == StateReason::NotReturned {
+            (NodeState::Reconciling, StateReason::HeardOfAgain)
+        } else {
+            // It is out for another lease, or for something else as well.
+            (state, reason)
+        };
         let detail = format!("lease {id} was given back after all");
-        self.set_node_state(
-            index,
-            NodeState::Reconciling,
-            StateReason::HeardOfAgain,
-            detail,
-            now,
-        );
+        self.set_node_state(index, to, why, detail, now);
         self.verify_node(index, now);
     }
 
-    /// Nodes say no to a lease that is being prepared: it cannot start, and ends on all of them.
+    /// The leases for which a node has been given up.
+    pub(crate) fn given_up(&self, index: NodeIndex) -> impl Iterator<Item = LeaseId> + '_ {
+        let leases = self.nodes.get(&index).into_iter().flat_map(|node| &node.leases);
+        leases
+            .filter(move |id| self.leases[id].progress.lost.contains(index))
+            .copied()
+    }
+
+    /// Nodes say no to a lease that is being prepared: it cannot start, and ends on all of them. The
+    /// order to end it goes to those that refused as well, and their hardware counts as given back
+    /// when they answer it: an agent that has not heard it might still take the lease up.
     fn nodes_refused(&mut self, id: LeaseId, refused: &[NodeIndex], now: Timestamp) {
-        let lease = &self.leases[&id];
-        if lease.state != LeaseState::Preparing {
-            return;
-        }
         let first = refused[0];
         let name = self.nodes[&first].fleet.name.clone();
         let said = self.ack_of(first, id).map_or_else(String::new, |ack| {
@@ -244,7 +285,7 @@ impl State {
             format!("{reason} {}", ack.detail)
         });
         let detail = format!("{name} refused it: {}", said.trim());
-        for index in refused {
+        for index in refused.iter().take(AT_ONCE) {
             let why = format!("refused lease {id}: {}", said.trim());
             self.set_node_state(
                 *index,
@@ -262,8 +303,6 @@ impl State {
         };
         self.set_condition(id, ConditionKind::Delayed, Some(condition));
         self.end_now(id, &detail, None, now);
-        // A node that refused never served it: there is nothing to give back.
-        self.nodes_returned(id, refused.to_vec(), now);
     }
 }
 

@@ -195,33 +195,15 @@ impl State {
     }
 
     fn lose_node(&mut self, index: NodeIndex, since: Timestamp, now: Timestamp) {
-        let node = &self.nodes[&index];
-        match node.fleet.state {
-            NodeState::Available | NodeState::Occupied | NodeState::Reconciling => {
-                let detail = format!("not heard of since {since}");
-                self.set_node_state(
-                    index,
-                    NodeState::Unreachable,
-                    StateReason::NotHeardOf,
-                    detail,
-                    now,
-                );
-            }
-            // Not let anyway, or already where it belongs.
-            NodeState::Registering
-            | NodeState::Verifying
-            | NodeState::Reserved
-            | NodeState::Preparing
-            | NodeState::Leased
-            | NodeState::Draining
-            | NodeState::Evicting
-            | NodeState::Sanitising
-            | NodeState::Reverifying
-            | NodeState::Unreachable
-            | NodeState::Quarantined
-            | NodeState::SanitiseFailed
-            | NodeState::Repair
-            | NodeState::Retired => {}
+        if self.nodes[&index].can_be_lost() {
+            let detail = format!("not heard of since {since}");
+            self.set_node_state(
+                index,
+                NodeState::Unreachable,
+                StateReason::NotHeardOf,
+                detail,
+                now,
+            );
         }
         for id in self.nodes[&index].leases.clone() {
             self.refresh_unreachable(id, now);

@@ -12,7 +12,7 @@ pub(crate) use liveness::{Brake, Presence};
 
 use leasehold_common::grant::AckRecord;
 use leasehold_common::ids::LeaseId;
-use leasehold_common::node::{FleetRecord, HealthReport, NodeReport};
+use leasehold_common::node::{FleetRecord, HealthReport, NodeReport, NodeState};
 use std::collections::BTreeSet;
 
 /// An admitted node.
@@ -52,6 +52,28 @@ impl Node {
             acks,
             presence,
             leases: BTreeSet::new(),
+        }
+    }
+
+    /// Whether silence can make it unreachable.
+    pub const fn can_be_lost(&self) -> bool {
+        match self.fleet.state {
+            NodeState::Available | NodeState::Occupied | NodeState::Reconciling => true,
+            // Not let anyway, or already where it belongs.
+            NodeState::Registering
+            | NodeState::Verifying
+            | NodeState::Reserved
+            | NodeState::Preparing
+            | NodeState::Leased
+            | NodeState::Draining
+            | NodeState::Evicting
+            | NodeState::Sanitising
+            | NodeState::Reverifying
+            | NodeState::Unreachable
+            | NodeState::Quarantined
+            | NodeState::SanitiseFailed
+            | NodeState::Repair
+            | NodeState::Retired => false,
         }
     }
 }

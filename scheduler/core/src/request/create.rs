@@ -3,10 +3,11 @@
 use super::{Answer, Asked};
 use crate::command::{View, Written};
 use crate::draft::Entry;
+use crate::lease::OverQuota;
 use crate::state::State;
 use leasehold_common::api::{CreateLease, LeaseView, Problem, ProblemCode};
 use leasehold_common::class::Side;
-use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
+use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::{Generation, LeaseId, Term};
 use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, NodeProgress};
 use leasehold_common::log::{Attributes, EventName, Inputs, Subject};
@@ -21,11 +22,8 @@ impl State {
     pub(super) fn create_lease(&mut self, wish: CreateLease, asked: Asked<'_>) -> Answer {
         let (spec, account, sku) = self.check_wish(wish, asked.now)?;
         let side = account.side;
-        if let Some(quota) = account.quota_gpus {
-            let (used, wants) = (self.gpus_of(&spec.account), spec.shape.gpus(sku.gpus));
-            if used + wants > u64::from(quota) {
-                return Err(self.over_quota(&spec, quota, used, wants, asked));
-            }
+        if let Some(over) = self.over_quota(&spec, account.quota_gpus, sku) {
+            return Err(self.refuse_quota(&spec, &over, asked));
         }
         let decision = self.decide(&spec, asked.now);
         if let Decision::Never { why } = decision {
@@ -112,40 +110,12 @@ impl State {
         problem
     }
 
-    fn over_quota(
-        &mut self,
-        spec: &LeaseSpec,
-        quota: u32,
-        used: u64,
-        wants: u64,
-        asked: Asked<'_>,
-    ) -> Problem {
-        let left = u64::from(quota).saturating_sub(used);
-        let detail = format!(
-            "{} of account {}'s {quota} GPUs are in use, {wants} more are asked for",
-            used, spec.account
-        );
-        let why = Explanation {
-            outcome: Outcome::Never,
-            evaluated: 0,
-            fit: 0,
-            filtered: BTreeMap::new(),
-            exhausted: BTreeMap::new(),
-            winner: None,
-            runners_up: Vec::new(),
-            reasons: vec![RankedReason {
-                reason: Reason::QuotaGpu,
-                nodes: 0,
-                detail: detail.clone(),
-            }],
-            earliest: None,
-            unblocked_by: vec![Unblock::QuotaFreed { gpus: wants - left }],
-            policy: None,
-        };
-        let mut problem = Problem::new(ProblemCode::QuotaExceeded, detail).about(
+    fn refuse_quota(&mut self, spec: &LeaseSpec, over: &OverQuota, asked: Asked<'_>) -> Problem {
+        let why = over.explanation(Outcome::Never);
+        let mut problem = Problem::new(ProblemCode::QuotaExceeded, over.to_string()).about(
             "shape",
             spec.shape,
-            format!("{left} GPUs or fewer"),
+            format!("{} GPUs or fewer", over.left()),
         );
         problem.reasons.clone_from(&why.reasons);
         self.log_refusal(spec, why, asked, &mut problem);

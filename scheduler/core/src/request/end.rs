@@ -193,11 +193,14 @@ impl State {
             .expect("an end that comes sooner is always free");
     }
 
+    /// Brings the end of access forward. It is never put off: where a leader comes late, somebody
+    /// else may have the hardware from the end that was promised.
     fn set_access_end(&mut self, id: LeaseId, end: Timestamp) {
         let lease = self
             .leases
             .get_mut(&id)
             .expect("the caller names a lease that exists");
+        let end = lease.access_end.map_or(end, |before| before.min(end));
         lease.access_end = Some(end);
         lease.wipe_not_before = Some(end + lease.spec.class.wipe_delay());
         if let Some(segment) = lease.placement.last_mut() {

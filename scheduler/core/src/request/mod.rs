@@ -1,13 +1,15 @@
 //! What is asked over the control socket: checked first, carried out only where all of it is right.
 
 mod account;
+mod admission;
+mod admit;
 mod check;
 mod create;
 mod end;
 mod import;
 mod known;
 
-pub(crate) use import::ImportJob;
+pub(crate) use admission::Admission;
 
 use crate::command::{Command, Write, Written};
 use crate::event::RequestId;
@@ -44,7 +46,7 @@ impl Asked<'_> {
 }
 
 impl State {
-    /// Carries a request out. `None` where the answer comes later: an import goes on over several
+    /// Carries a request out. `None` where the answer comes later: an admission goes on over several
     /// batches.
     pub(crate) fn request(
         &mut self,
@@ -68,7 +70,7 @@ impl State {
             Command::EndLease(lease, wish) => self.end_lease(lease, &wish, write.if_match, asked),
             Command::CancelLease(lease) => self.cancel_lease(lease, write.if_match, asked),
             Command::ImportNodes(wish) => return self.import_nodes(id, &wish, asked),
-            Command::AdmitNodes(wish) => self.admit_nodes(&wish, asked),
+            Command::AdmitNodes(wish) => return self.admit_nodes(id, &wish, asked),
             // A ledger that decides is not in need of recovery; one that is frozen never gets here.
             Command::Recover(_) => Err(Problem::new(
                 ProblemCode::NotFrozen,

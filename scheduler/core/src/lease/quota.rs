@@ -1,0 +1,90 @@
+//! What an account may hold together.
+//!
+//! It is asked for when a lease is requested and again whenever it might get hardware: several
+//! requests that wait may each be within the quota and all of them together beyond it.
+
+use crate::state::State;
+use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
+use leasehold_common::ids::AccountName;
+use leasehold_common::lease::LeaseSpec;
+use leasehold_common::sku::Sku;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A request that is more than its account's quota leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OverQuota {
+    account: AccountName,
+    quota: u64,
+    used: u64,
+    wants: u64,
+}
+
+impl State {
+    /// What keeps a request from its quota; absent where it is within it.
+    pub(crate) fn over_quota(
+        &self,
+        spec: &LeaseSpec,
+        quota: Option<u32>,
+        sku: &Sku,
+    ) -> Option<OverQuota> {
+        let over = OverQuota {
+            account: spec.account.clone(),
+            quota: u64::from(quota?),
+            used: self.gpus_of(&spec.account),
+            wants: spec.shape.gpus(sku.gpus),
+        };
+        (over.used + over.wants > over.quota).then_some(over)
+    }
+
+    /// The same for a request that was accepted; its account and its SKU may be gone since.
+    pub(crate) fn still_over_quota(&self, spec: &LeaseSpec) -> Option<OverQuota> {
+        let quota = self.accounts.get(&spec.account)?.quota_gpus;
+        self.over_quota(spec, quota, self.settings.skus.get(&spec.sku)?)
+    }
+}
+
+impl OverQuota {
+    /// GPUs the account may still take.
+    pub const fn left(&self) -> u64 {
+        self.quota.saturating_sub(self.used)
+    }
+
+    /// Why the request gets nothing.
+    pub fn explanation(&self, outcome: Outcome) -> Explanation {
+        Explanation {
+            outcome,
+            evaluated: 0,
+            fit: 0,
+            filtered: BTreeMap::new(),
+            exhausted: BTreeMap::new(),
+            winner: None,
+            runners_up: Vec::new(),
+            reasons: vec![RankedReason {
+                reason: Reason::QuotaGpu,
+                nodes: 0,
+                detail: self.to_string(),
+            }],
+            earliest: None,
+            unblocked_by: vec![Unblock::QuotaFreed {
+                gpus: self.wants - self.left(),
+            }],
+            policy: None,
+        }
+    }
+}
+
+impl fmt::Display for OverQuota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            account,
+            quota,
+            used,
+            wants,
+        } = self;
+        write!(
+            f,
+            "{used} of account {account}'s {quota} GPUs are in use, {wants} more are asked for"
+        )
+    }
+}
