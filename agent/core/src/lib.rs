@@ -1,0 +1,27 @@
+//! What the agent decides, as plain functions.
+//!
+//! ```text
+//!   grants/<node> ─┐                         ┌─► steps: keep, write env, remove env, forget
+//!   clock ─────────┼─► grants::decide(book) ─┤
+//!   GPUs in use ───┘                         └─► acknowledgements
+//!
+//!   one reading of a GPU ─► verdict::health ─► publish::due ─► health/<node>, or silence
+//!                        └► meter            ─► GPU time and energy of each lease
+//! ```
+//!
+//! Invariants, each with a property test:
+//! - Two leases never have one GPU at the same time, whatever arrives in whatever order.
+//! - A lease that has ended never serves again.
+//! - Terms never go backwards, and the same grants decided twice change nothing the second time.
+//! - Absence of a grant orders nothing. Only a newer term or the clock ends a lease.
+//! - A meter never falls.
+//!
+//! Nothing here reads a clock, a file, a socket or a GPU: `now` and what was read are arguments.
+//! Not here: how GPUs are read and how a step is carried out (`leasehold-agent`).
+
+pub mod environment;
+pub mod grants;
+pub mod meter;
+pub mod publish;
+pub mod sample;
+pub mod verdict;

@@ -1,0 +1,91 @@
+//! Reads the hardware at its own pace, so that a call that waits keeps nothing else waiting.
+
+use crate::clock::Clock;
+use crate::gpu::reader::Reader;
+use crate::gpu::{DriverError, GpuDriver, Inventory};
+use crate::host::{Host, HostFacts};
+use leasehold_agent_core::sample::{Contact, GpuSample};
+use leasehold_common::ids::GpuUuid;
+use leasehold_common::time::{Span, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// What there is is looked at again after so many polls. GPUs do not come and go; a driver that was
+/// exchanged, or a simulated host that was rebooted, is noticed within a minute.
+const INVENTORY_EVERY: u32 = 60;
+
+/// The same while something is missing.
+const INVENTORY_RETRY: u32 = 5;
+
+/// One look at the hardware.
+#[derive(Debug)]
+pub struct Look {
+    /// When it began. What is metered up to here has its energy in the samples.
+    pub at: Timestamp,
+    /// What there is, where that was looked at this time.
+    pub inventory: Option<Result<Inventory, DriverError>>,
+    /// The host, looked at together with that.
+    pub host: Option<HostFacts>,
+    /// The GPUs that answered, or did not in time.
+    pub samples: BTreeMap<GpuUuid, GpuSample>,
+}
+
+/// Looks every `poll` until nobody wants to know.
+pub async fn run(
+    driver: Arc<dyn GpuDriver>,
+    host: Arc<dyn Host>,
+    clock: Arc<dyn Clock>,
+    poll: Span,
+    deadline: Span,
+    looks: mpsc::Sender<Look>,
+) {
+    let mut reader = Reader::new(driver, deadline.std());
+    // Every GPU that was ever seen: one that has fallen off the bus is still asked about.
+    let mut known: BTreeSet<GpuUuid> = BTreeSet::new();
+    let mut next_inventory = Instant::now();
+    let mut ticks = interval(poll.std());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = looks.closed() => return,
+        }
+        let at = clock.now();
+        let (inventory, facts) = if Instant::now() >= next_inventory {
+            (Some(reader.inventory().await), host.facts().ok())
+        } else {
+            (None, None)
+        };
+        if let Some(Ok(inventory)) = &inventory {
+            known.extend(inventory.gpus.iter().map(|gpu| gpu.uuid.clone()));
+        }
+        let patience = poll.min(deadline);
+        let samples = reader.samples(known.iter(), patience.std()).await;
+        if let Some(inventory) = &inventory {
+            let whole = inventory
+                .as_ref()
+                .is_ok_and(|inventory| inventory.unidentified.is_empty() && !known.is_empty());
+            let polls = if whole {
+                INVENTORY_EVERY
+            } else {
+                INVENTORY_RETRY
+            };
+            next_inventory = Instant::now() + poll.std() * polls;
+        } else if !samples.is_empty() && samples.values().all(|s| s.contact != Contact::Answered) {
+            // Not the GPUs but their driver: ask that.
+            let soon = Instant::now() + poll.std() * INVENTORY_RETRY;
+            next_inventory = next_inventory.min(soon);
+        }
+        let look = Look {
+            at,
+            inventory,
+            host: facts,
+            samples,
+        };
+        if looks.send(look).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A simulated node behind the driver's trait, for many nodes in one process.
+
+use super::{DriverError, DriverFacts, GpuDriver};
+use crate::clock::Clock;
+use leasehold_agent_core::sample::{Contact, GpuSample};
+use leasehold_common::ids::GpuUuid;
+use leasehold_common::node::{GpuInfo, GpuProcess, Reading};
+use leasehold_common::time::Timestamp;
+use leasehold_gpu_sim::{Change, ChangeError, EccSince, Fault, Gpu, Node, PciAddress};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A node that lives by the clock. Shared between its driver, its host, and whoever makes things
+/// happen to it.
+#[derive(Debug)]
+pub struct SimulatedNode {
+    clock: Arc<dyn Clock>,
+    lived: Mutex<(Node, Timestamp)>,
+}
+
+impl SimulatedNode {
+    /// Lives from now on.
+    pub fn new(node: Node, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let now = clock.now();
+        Arc::new(Self {
+            clock,
+            lived: Mutex::new((node, now)),
+        })
+    }
+
+    /// Makes something happen to it now.
+    ///
+    /// # Errors
+    /// What the model refuses; then nothing has happened.
+    pub fn apply(&self, change: &Change) -> Result<(), ChangeError> {
+        self.now(|node| node.apply(change))
+    }
+
+    /// Looks at it as it is now.
+    pub fn look<T>(&self, look: impl FnOnce(&Node) -> T) -> T {
+        self.now(|node| look(node))
+    }
+
+    fn now<T>(&self, with: impl FnOnce(&mut Node) -> T) -> T {
+        // The model has no state that a panic could leave half done: changes are whole or refused.
+        let mut lived = self.lived.lock().unwrap_or_else(PoisonError::into_inner);
+        let (node, at) = &mut *lived;
+        let now = self.clock.now();
+        node.advance(now.since(*at));
+        *at = now.max(*at);
+        with(node)
+    }
+}
+
+/// The driver of a simulated node.
+#[derive(Debug, Clone)]
+pub struct SimulatedDriver(pub Arc<SimulatedNode>);
+
+impl GpuDriver for SimulatedDriver {
+    fn facts(&self) -> Result<DriverFacts, DriverError> {
+        self.0.look(|node| {
+            let no_driver = |fault: Fault| DriverError::NoDriver {
+                library: "simulated node".to_owned(),
+                detail: fault.to_string(),
+            };
+            let count = node.counted().map_err(no_driver)?.count();
+            let driver = node.driver_version().map_err(no_driver)?.to_owned();
+            Ok(DriverFacts {
+                nvml: Some(format!("simulated {driver}")),
+                driver: Some(driver),
+                count: u32::try_from(count).unwrap_or(u32::MAX),
+            })
+        })
+    }
+
+    fn identify(&self, index: u32) -> Result<GpuInfo, DriverError> {
+        self.0.look(|node| {
+            let failed = |call: &'static str| {
+                move |fault: Fault| DriverError::Failed {
+                    call,
+                    detail: fault.to_string(),
+                }
+            };
+            let mut counted = node.counted().map_err(failed("handle by index"))?;
+            let gpu = counted
+                .nth(index as usize)
+                .ok_or(Fault::NotFound)
+                .map_err(failed("handle by index"))?;
+            Ok(GpuInfo {
+                uuid: gpu.uuid().map_err(failed("uuid"))?.clone(),
+                name: gpu.name().map_err(failed("name"))?.to_owned(),
+                index,
+                minor: gpu.minor_number().ok(),
+                pci: gpu.pci_address().ok().map(as_nvml_writes_it),
+                serial: gpu.serial().ok().map(str::to_owned),
+                memory: gpu.memory().ok().map(|memory| memory.total),
+                default_limit_mw: gpu.power_limits().ok().map(|limits| limits.default),
+                vbios: gpu.vbios_version().ok().map(str::to_owned),
+                numa: gpu.numa_node().ok(),
+            })
+        })
+    }
+
+    fn read(&self, gpu: &GpuUuid) -> GpuSample {
+        self.0.look(|node| {
+            if let Err(fault) = node.driver() {
+                return GpuSample::silent(Contact::Unresponsive, &fault.to_string());
+            }
+            match node.gpus().iter().find(|g| g.identity().uuid == *gpu) {
+                Some(gpu) => sample(gpu),
+                None => GpuSample::silent(Contact::Missing, &Fault::NotFound.to_string()),
+            }
+        })
+    }
+
+    /// It answers from memory. A GPU that hangs is said to, instead of keeping anybody.
+    fn may_hang(&self) -> bool {
+        false
+    }
+}
+
+fn sample(gpu: &Gpu) -> GpuSample {
+    if !gpu.is_counted() {
+        return GpuSample::silent(Contact::Missing, &Fault::NotFound.to_string());
+    }
+    if gpu.is_hung() {
+        return GpuSample::silent(Contact::Unresponsive, &Fault::Timeout.to_string());
+    }
+    let power = gpu.power_draw();
+    if power == Err(Fault::GpuIsLost) {
+        return GpuSample::silent(Contact::Lost, &Fault::GpuIsLost.to_string());
+    }
+    GpuSample {
+        contact: Contact::Answered,
+        power_mw: reading(power),
+        limit_mw: reading(gpu.power_limits().map(|limits| limits.enforced)),
+        temperature: reading(gpu.temperature()),
+        slowdown: reading(gpu.thresholds().map(|thresholds| thresholds.slowdown)),
+        energy_mj: reading(gpu.energy()),
+        memory_used: reading(gpu.memory().map(|memory| memory.used)),
+        ecc_enabled: reading(gpu.ecc_mode().map(|mode| mode.current)),
+        ecc_uncorrected: reading(
+            gpu.ecc_errors(EccSince::Volatile)
+                .map(|counts| counts.uncorrected),
+        ),
+        recovery_action: reading(gpu.recovery_action().map(|action| action.code())),
+        processes: reading(gpu.processes().map(|processes| {
+            processes
+                .iter()
+                .map(|process| GpuProcess {
+                    pid: process.pid,
+                    name: None,
+                    memory: Some(process.memory),
+                })
+                .collect()
+        })),
+    }
+}
+
+/// `00000000:1B:00.0`, where the kernel writes `0000:1b:00.0`.
+fn as_nvml_writes_it(pci: PciAddress) -> String {
+    let PciAddress {
+        domain,
+        bus,
+        device,
+        function,
+    } = pci;
+    format!("{domain:08X}:{bus:02X}:{device:02X}.{function:X}")
+}
+
+fn reading<T>(answer: Result<T, Fault>) -> Reading<T> {
+    match answer {
+        Ok(value) => Reading::Value(value),
+        Err(Fault::NotSupported) => Reading::Unsupported,
+        Err(fault) => Reading::Failed(fault.to_string()),
+    }
+}

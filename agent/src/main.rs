@@ -1,0 +1,177 @@
+//! `leasehold-agent`: the agent as a program of its own.
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use leasehold_agent::clock::SystemClock;
+use leasehold_agent::gpu::nvml::{LIBRARY, NvmlDriver};
+use leasehold_agent::host::LinuxHost;
+use leasehold_agent::probe::probe;
+use leasehold_agent::settings::Settings;
+use leasehold_agent::store_channel::StoreChannel;
+use leasehold_agent::{Progress, Surroundings, opening};
+use leasehold_common::time::Span;
+use leasehold_daemon::settings::Layers;
+use leasehold_daemon::shutdown::Signals;
+use leasehold_daemon::{logging, notify};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The agent of one node: reads its GPUs, keeps its grants, acknowledges them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "leasehold-agent",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Debug, Args)]
+struct Daemon {
+    /// Settings; FILE.d/*.toml are read after it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LEASEHOLD_AGENT_CONFIG",
+        default_value = "/etc/leasehold/agent.toml"
+    )]
+    config: PathBuf,
+    /// Check the settings, say every mistake in them, and start nothing.
+    #[arg(long)]
+    check_config: bool,
+    /// The node's name, instead of the host's.
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// The NVML library, by name or path.
+    #[arg(long, value_name = "PATH")]
+    nvml: Option<String>,
+    /// Set any key, such as liveness.ttl=30s.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take one complete reading of this host's GPUs and print it. Writes nothing, needs no etcd.
+    Probe(Probe),
+}
+
+#[derive(Debug, Args)]
+struct Probe {
+    /// The NVML library, by name or path.
+    #[arg(long, value_name = "PATH", default_value = LIBRARY)]
+    nvml: PathBuf,
+    /// How the reading is printed.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+    /// How long one call to the driver may take.
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    timeout: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Columns.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// What is left behind at the end: threads in a driver that does not answer are not waited for.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // An agent is to be small, and hardly ever has two things to do at once.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let outcome = runtime.context("start the runtime").and_then(|runtime| {
+        let outcome = runtime.block_on(async {
+            match cli.command {
+                Some(Command::Probe(args)) => print_probe(&args).await,
+                None => run(&cli.daemon).await,
+            }
+        });
+        runtime.shutdown_timeout(SHUTDOWN_MAX);
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("leasehold-agent: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn print_probe(args: &Probe) -> anyhow::Result<()> {
+    let driver = Arc::new(NvmlDriver::new(&args.nvml));
+    let reading = probe(driver, &LinuxHost, args.timeout.std()).await?;
+    match args.output {
+        Output::Table => print!("{}", reading.table()),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&reading)?),
+    }
+    Ok(())
+}
+
+async fn run(args: &Daemon) -> anyhow::Result<()> {
+    let settings = settings(args)?;
+    if args.check_config {
+        println!("{}: the settings are in order", args.config.display());
+        return Ok(());
+    }
+    logging::init(&settings.log)?;
+    let signals = Signals::install().context("catch signals")?;
+    let shutdown = CancellationToken::new();
+
+    let node = settings.node;
+    let (opened, store) = watch::channel(None);
+    let channel = StoreChannel::opening(store, &node.cell, node.node.clone());
+    let with = Surroundings {
+        driver: Arc::new(NvmlDriver::new(&settings.nvml)),
+        host: Arc::new(LinuxHost),
+        clock: Arc::new(SystemClock),
+        channel: Arc::new(channel),
+    };
+    tracing::info!(node = %node.node, cell = %node.cell, "agent starts");
+    let agent = leasehold_agent::run(node, with, shutdown.clone(), tell_systemd);
+    let (outcome, (), _) = tokio::join!(
+        async {
+            let outcome = agent.await;
+            shutdown.cancel();
+            outcome
+        },
+        signals.cancel(shutdown.clone()),
+        shutdown.run_until_cancelled(opening::open(&settings.store, opened)),
+    );
+    notify::stopping("stopping; leases go on");
+    outcome.context("run the agent")
+}
+
+fn settings(args: &Daemon) -> anyhow::Result<Settings> {
+    let layers = Layers::new("agent")
+        .file(&args.config)
+        .environment(std::env::vars())
+        .flag("--node", "node", args.node.as_deref())
+        .flag("--nvml", "gpu.nvml", args.nvml.as_deref());
+    let layers = args.set.iter().fold(layers, |layers, set| layers.set(set));
+    Ok(Settings::from_layers(layers)?)
+}
+
+fn tell_systemd(progress: Progress) {
+    match progress {
+        Progress::Ready(status) => notify::ready(&status),
+        Progress::Status(status) => notify::status(&status),
+        Progress::Turn => notify::watchdog(),
+    }
+}

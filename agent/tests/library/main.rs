@@ -1,0 +1,8 @@
+//! The agent's own NVML code, on a simulated `libnvidia-ml`.
+
+#[cfg(test)]
+mod probe;
+#[cfg(test)]
+mod reader;
+#[cfg(test)]
+mod settings;
