@@ -1,0 +1,168 @@
+//! Explanations as people read them.
+
+use super::*;
+use leasehold_common::class::{Class, Side};
+use leasehold_common::explain::{Dimension, Filter, Outcome, RankedReason, Reason};
+use leasehold_common::ids::{Epoch, Generation, LeaseId};
+use leasehold_common::lease::{LeaseState, Shape};
+use leasehold_common::topology::Locality;
+use std::collections::BTreeMap;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn view(lease: LeaseView, explanation: Option<Explanation>) -> String {
+    let node_names = (0..100)
+        .map(|n| (n, format!("h{n:03}").parse().unwrap()))
+        .collect();
+    ExplainView {
+        lease,
+        explanation,
+        node_names,
+    }
+    .text(&at("2026-11-22T09:26:02Z"), false, true)
+}
+
+fn four_nodes_in_a_rack() -> LeaseView {
+    LeaseView {
+        id: LeaseId(18_342),
+        account: "acme".parse().unwrap(),
+        side: Side::Tenant,
+        class: Class::OnDemand,
+        state: LeaseState::Requested,
+        since: at("2026-11-22T09:14:02Z"),
+        conditions: Vec::new(),
+        epoch: Epoch(1),
+        generation: Generation(1),
+        shape: Shape::Nodes { count: 4 },
+        sku: "h200".parse().unwrap(),
+        within: Locality::Rack,
+        created: at("2026-11-22T09:14:02Z"),
+        start: None,
+        end: None,
+        closed: None,
+        nodes: String::new(),
+        node_count: 0,
+        nodes_ready: 0,
+        nodes_returned: 0,
+        gpus: BTreeMap::new(),
+        gpu_count: 0,
+        envelope_watts: 0,
+        energy_wh: 0,
+        reason: Some(Reason::Fragmented),
+        earliest: Some(at("2026-11-22T10:40:00Z")),
+        name: None,
+    }
+}
+
+fn candidate(rack: u32, first: u32, left: i64) -> Candidate {
+    Candidate {
+        unit: format!("hall-1/row-1/rack-{rack}").parse().unwrap(),
+        nodes: (first..first + 4).map(NodeIndex).collect(),
+        gpus: BTreeMap::new(),
+        score: vec![
+            (ScoreField::SideChanges, 0),
+            (ScoreField::UnitLeft, left),
+            (ScoreField::NodeIndex, i64::from(first)),
+        ],
+        lost_by: None,
+    }
+}
+
+fn nothing_said(outcome: Outcome) -> Explanation {
+    Explanation {
+        outcome,
+        evaluated: 64,
+        fit: 4,
+        filtered: BTreeMap::from([(Filter::GpusTaken, 40), (Filter::NodeState, 20)]),
+        exhausted: BTreeMap::new(),
+        winner: None,
+        runners_up: Vec::new(),
+        reasons: Vec::new(),
+        earliest: None,
+        unblocked_by: Vec::new(),
+        policy: None,
+    }
+}
+
+#[test]
+fn a_lease_that_waits_says_why_and_until_when() {
+    let why = Explanation {
+        exhausted: BTreeMap::from([(Dimension::Unit, 1)]),
+        reasons: vec![
+            RankedReason {
+                reason: Reason::Fragmented,
+                nodes: 4,
+                detail: "4 nodes fit, but no rack has more than 3 of them".into(),
+            },
+            RankedReason {
+                reason: Reason::NodesUnavailable,
+                nodes: 1,
+                detail: "1 node is quarantined".into(),
+            },
+        ],
+        earliest: Some(at("2026-11-22T10:40:00Z")),
+        unblocked_by: vec![
+            Unblock::LeaseEnds {
+                lease: LeaseId(18_201),
+                at: at("2026-11-22T10:40:00Z"),
+            },
+            Unblock::NodesRecover { nodes: 1 },
+        ],
+        ..nothing_said(Outcome::Wait)
+    };
+    insta::assert_snapshot!(view(four_nodes_in_a_rack(), Some(why)), @"
+    lease 18342  requested 12m  reason: Fragmented   (since 2026-11-22T09:14:02Z)
+      wants       4 nodes of h200, within one rack, account acme (tenant), class on-demand
+      evaluated   64 nodes:  20 NodeState · 40 GpusTaken · 4 fit
+      exhausted   unit: 1 short
+      because     Fragmented (4 nodes): 4 nodes fit, but no rack has more than 3 of them
+      and         NodesUnavailable (1 node): 1 node is quarantined
+      earliest    2026-11-22T10:40:00Z if nothing changes
+      sooner if   lease 18201 ends, booked 2026-11-22T10:40:00Z
+      or if       1 node back in order
+    ");
+}
+
+#[test]
+fn a_lease_that_is_placed_says_what_it_was_preferred_to() {
+    let lease = LeaseView {
+        state: LeaseState::Active,
+        start: Some(at("2026-11-22T09:14:02Z")),
+        end: Some(at("2026-11-22T11:14:02Z")),
+        nodes: "h[001-004]".into(),
+        reason: None,
+        earliest: None,
+        ..four_nodes_in_a_rack()
+    };
+    let why = Explanation {
+        winner: Some(candidate(1, 1, 0)),
+        runners_up: vec![Candidate {
+            lost_by: Some(ScoreField::UnitLeft),
+            ..candidate(2, 9, 4)
+        }],
+        ..nothing_said(Outcome::Placed)
+    };
+    insta::assert_snapshot!(view(lease, Some(why)), @"
+    lease 18342  active 12m  on h[001-004]   (since 2026-11-22T09:14:02Z)
+      wants       4 nodes of h200, within one rack, 2026-11-22T09:14:02Z to 2026-11-22T11:14:02Z, account acme (tenant), class on-demand
+      evaluated   64 nodes:  20 NodeState · 40 GpusTaken · 4 fit
+      chosen      hall-1/row-1/rack-1: h[001-004]
+                  side_changes 0 · unit_left 0 · node_index 1
+      runner-up   hall-1/row-1/rack-2: h[009-012], lost by unit_left: 4 against 0
+    ");
+}
+
+#[test]
+fn a_lease_that_nobody_has_looked_at_says_so() {
+    let lease = LeaseView {
+        reason: Some(Reason::NotEvaluated),
+        ..four_nodes_in_a_rack()
+    };
+    insta::assert_snapshot!(view(lease, None), @"
+    lease 18342  requested 12m  reason: NotEvaluated   (since 2026-11-22T09:14:02Z)
+      wants       4 nodes of h200, within one rack, account acme (tenant), class on-demand
+      decision    none yet
+    ");
+}

@@ -1,0 +1,214 @@
+//! Nodes in tables: folded by equal state, one a line, or one on a page.
+
+use crate::output::Show;
+use crate::output::table::{Table, or_none};
+use crate::output::time::second;
+use leasehold_common::api::{List, NodeView};
+use leasehold_common::hostlist;
+use leasehold_common::units::MilliWatts;
+use std::collections::BTreeMap;
+
+/// How nodes are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folding {
+    /// One line for all nodes that are alike, as `sinfo` has it.
+    ByState,
+    /// One line per node, as `sinfo -N` has it.
+    PerNode,
+}
+
+impl Show for List<NodeView> {
+    type With = Folding;
+
+    fn text(&self, folding: &Folding, wide: bool, headings: bool) -> String {
+        match folding {
+            Folding::ByState => folded(&self.items),
+            Folding::PerNode => per_node(&self.items, wide),
+        }
+        .text(headings)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.items
+            .iter()
+            .map(|node| node.name.to_string())
+            .collect()
+    }
+}
+
+/// The state, with Slurm's `*` where the agent is silent.
+fn state(node: &NodeView) -> String {
+    format!("{}{}", node.state, if node.live { "" } else { "*" })
+}
+
+/// The reason is worth a column only where somebody could do something about it.
+fn reason(node: &NodeView) -> String {
+    use leasehold_common::node::StateReason as R;
+    match &node.reason {
+        R::Verified | R::Admitted => String::new(),
+        reason => reason.to_string(),
+    }
+}
+
+/// GPUs free, leased, other (sick, being cleaned, on a node that cannot be let) and total.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    free: u64,
+    leased: u64,
+    total: u64,
+}
+
+impl Counts {
+    fn add(&mut self, node: &NodeView) {
+        self.free += u64::from(node.gpus_free);
+        self.leased += u64::from(node.gpus_leased);
+        self.total += u64::from(node.gpus);
+    }
+
+    fn text(self) -> String {
+        let Self {
+            free,
+            leased,
+            total,
+        } = self;
+        format!(
+            "{free}/{leased}/{}/{total}",
+            total.saturating_sub(free + leased)
+        )
+    }
+}
+
+fn folded(nodes: &[NodeView]) -> Table {
+    #[derive(Default)]
+    struct Group<'a> {
+        names: Vec<&'a str>,
+        gpus: Counts,
+        watts: u64,
+    }
+    let mut groups: BTreeMap<_, Group<'_>> = BTreeMap::new();
+    for node in nodes {
+        let alike = (node.state, !node.live, node.sku.clone(), reason(node));
+        let group = groups.entry(alike).or_default();
+        group.names.push(node.name.as_str());
+        group.gpus.add(node);
+        group.watts += node.power_watts;
+    }
+    let mut table = Table::new([
+        "NODES",
+        "STATE",
+        "SKU",
+        "COUNT",
+        "GPUS(F/L/O/T)",
+        "POWER",
+        "REASON",
+    ]);
+    for ((state, silent, sku, reason), group) in groups {
+        table.row([
+            hostlist::fold(group.names.iter().copied()),
+            format!("{state}{}", if silent { "*" } else { "" }),
+            or_none(sku),
+            group.names.len().to_string(),
+            group.gpus.text(),
+            power(group.watts),
+            reason,
+        ]);
+    }
+    table
+}
+
+fn per_node(nodes: &[NodeView], wide: bool) -> Table {
+    let columns = [
+        "NODE",
+        "STATE",
+        "SKU",
+        "GPUS(F/L/O/T)",
+        "POWER",
+        "LEASES",
+        "PATH",
+        "REASON",
+    ];
+    let further: &[_] = if wide {
+        &["INDEX", "OWNER", "SIDE", "AGENT", "DRIVER"]
+    } else {
+        &[]
+    };
+    let mut table = Table::new(columns.into_iter().chain(further.iter().copied()));
+    for node in nodes {
+        let mut gpus = Counts::default();
+        gpus.add(node);
+        let mut row = vec![
+            node.name.to_string(),
+            state(node),
+            or_none(node.sku.as_ref()),
+            gpus.text(),
+            power(node.power_watts),
+            leases(node),
+            or_none(node.path.as_ref()),
+            reason(node),
+        ];
+        if wide {
+            row.extend([
+                or_none(node.index),
+                or_none(node.owner),
+                or_none(node.side),
+                or_none(node.agent.as_ref()),
+                or_none(node.driver.as_ref()),
+            ]);
+        }
+        table.row(row);
+    }
+    table
+}
+
+/// Without the space between number and unit: a cell is one word.
+fn power(watts: u64) -> String {
+    MilliWatts::from_watts(watts).to_string().replace(' ', "")
+}
+
+fn leases(node: &NodeView) -> String {
+    node.leases
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+impl Show for NodeView {
+    type With = ();
+
+    fn text(&self, (): &(), _wide: bool, _headings: bool) -> String {
+        let mut gpus = Counts::default();
+        gpus.add(self);
+        let since = self.since.map(|since| format!(" since {}", second(since)));
+        let lines = [
+            ("node", self.name.to_string()),
+            ("index", or_none(self.index)),
+            (
+                "state",
+                format!("{}{}", state(self), since.unwrap_or_default()),
+            ),
+            ("reason", format!("{}: {}", self.reason, self.detail)),
+            ("path", or_none(self.path.as_ref())),
+            ("sku", or_none(self.sku.as_ref())),
+            ("owner", or_none(self.owner)),
+            ("side", or_none(self.side)),
+            ("gpus", format!("{} (free/leased/other/total)", gpus.text())),
+            (
+                "power",
+                MilliWatts::from_watts(self.power_watts).to_string(),
+            ),
+            ("leases", leases(self)),
+            ("agent", or_none(self.agent.as_ref())),
+            ("driver", or_none(self.driver.as_ref())),
+            ("trouble", or_none(self.trouble.as_ref())),
+        ];
+        let shown = lines.into_iter().filter(|(_, value)| !value.is_empty());
+        shown
+            .map(|(name, value)| format!("{name:<8} {}\n", value.trim_end_matches(": ")))
+            .collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.name.to_string()]
+    }
+}

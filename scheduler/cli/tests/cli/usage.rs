@@ -1,0 +1,45 @@
+//! Words that make no command.
+
+use clap::Parser as _;
+use leasectl::args::Cli;
+
+fn refused(words: &str) -> String {
+    let words = ["leasectl"].into_iter().chain(words.split_whitespace());
+    Cli::try_parse_from(words).unwrap_err().to_string()
+}
+
+#[test]
+fn a_wrong_word_is_told_with_the_words_that_are_right() {
+    let class = refused("leases create --account a --class gold --nodes 1 --sku h200 --for 1h");
+    assert!(
+        class.contains("'gold'") && class.contains("internal-critical"),
+        "{class}"
+    );
+    let within = refused("leases create --account a --class spot --nodes 1 --sku h200 --within x");
+    assert!(within.contains("domain, rack, row, hall, cell"), "{within}");
+    assert!(refused("accounts create acme --side left").contains("internal, tenant"));
+}
+
+#[test]
+fn values_that_cannot_be_are_refused_before_anything_is_sent() {
+    let create = "leases create --account a --class spot --sku h200";
+    for (words, told) in [
+        ("--nodes -1 --for 1h", "unexpected argument '-1'"),
+        ("--nodes 99999999999 --for 1h", "'99999999999'"),
+        ("--nodes 1 --gpus 1", "cannot be used with"),
+        ("--for 1h", "<--nodes <N>|--gpus <N>>"),
+        ("--nodes 1 --for soon", "no length of time such as 90s"),
+        ("--nodes 1 --until tomorrow", "no RFC 3339 instant"),
+        (
+            "--nodes 1 --for 1h --until 2026-11-22T09:00:00Z",
+            "cannot be used with",
+        ),
+        ("--nodes 1 --for 1h --wait --dry-run", "cannot be used with"),
+    ] {
+        let refused = refused(&format!("{create} {words}"));
+        assert!(refused.contains(told), "{words}: {refused}");
+    }
+    assert!(refused("accounts create Acme --side tenant").contains("1 to 63 of a-z"));
+    assert!(refused("leases show seven").contains("a whole number"));
+    assert!(refused("etcd-roles --from-inventory f.csv").contains("--cell"));
+}

@@ -1,0 +1,105 @@
+//! Writes. What all of them have in common is in [`Intent`].
+
+use super::answer::{Answer, Refusal};
+use super::intent::{Intent, Nothing};
+use super::parameters::named;
+use super::serve::Server;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use leasehold_common::api::{
+    AccountView, AdmitNodes, CreateAccount, CreateLease, EndLease, ImportNodes, ImportReport,
+    LeaseView, Recover, RecoverReport,
+};
+use leasehold_core::command::Command;
+
+type Outcome = Result<Answer, Refusal>;
+
+/// Creates an account.
+#[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = CreateAccount,
+    responses((status = 201, body = AccountView))
+)]
+pub(super) async fn create_account(
+    State(server): State<Server>,
+    intent: Intent<CreateAccount>,
+) -> Outcome {
+    intent.submit(&server, Command::CreateAccount).await
+}
+
+/// Asks for hardware.
+#[utoipa::path(post, path = "/v1/leases", tag = "leases", request_body = CreateLease,
+    responses((status = 201, body = LeaseView))
+)]
+pub(super) async fn create_lease(
+    State(server): State<Server>,
+    intent: Intent<CreateLease>,
+) -> Outcome {
+    intent.submit(&server, Command::CreateLease).await
+}
+
+/// Ends a lease, after its notice or at once.
+#[utoipa::path(post, path = "/v1/leases/{id}/end", tag = "leases", request_body = EndLease,
+    params(
+        ("id" = u64, Path, description = "Its number"),
+        ("If-Match" = Option<String>, Header, description = "The generation the lease must have"),
+    ),
+    responses((status = 200, body = LeaseView))
+)]
+pub(super) async fn end_lease(
+    State(server): State<Server>,
+    id: Result<Path<String>, PathRejection>,
+    intent: Intent<EndLease>,
+) -> Outcome {
+    let id = named("lease", id)?;
+    intent
+        .submit(&server, |body| Command::EndLease(id, body))
+        .await
+}
+
+/// Withdraws a lease that has not begun.
+#[utoipa::path(post, path = "/v1/leases/{id}/cancel", tag = "leases",
+    params(
+        ("id" = u64, Path, description = "Its number"),
+        ("If-Match" = Option<String>, Header, description = "The generation the lease must have"),
+    ),
+    responses((status = 200, body = LeaseView))
+)]
+pub(super) async fn cancel_lease(
+    State(server): State<Server>,
+    id: Result<Path<String>, PathRejection>,
+    intent: Intent<Nothing>,
+) -> Outcome {
+    let id = named("lease", id)?;
+    intent
+        .submit(&server, |Nothing {}| Command::CancelLease(id))
+        .await
+}
+
+/// Admits or moves nodes from an inventory, all lines or none.
+#[utoipa::path(post, path = "/v1/nodes/import", tag = "nodes", request_body = ImportNodes,
+    responses((status = 200, body = ImportReport))
+)]
+pub(super) async fn import_nodes(
+    State(server): State<Server>,
+    intent: Intent<ImportNodes>,
+) -> Outcome {
+    intent.submit(&server, Command::ImportNodes).await
+}
+
+/// Admits nodes as they report themselves.
+#[utoipa::path(post, path = "/v1/nodes/admit", tag = "nodes", request_body = AdmitNodes,
+    responses((status = 200, body = ImportReport))
+)]
+pub(super) async fn admit_nodes(
+    State(server): State<Server>,
+    intent: Intent<AdmitNodes>,
+) -> Outcome {
+    intent.submit(&server, Command::AdmitNodes).await
+}
+
+/// Recovers a ledger that was restored from the past.
+#[utoipa::path(post, path = "/v1/ledger/recover", tag = "cell", request_body = Recover,
+    responses((status = 200, body = RecoverReport))
+)]
+pub(super) async fn recover(State(server): State<Server>, intent: Intent<Recover>) -> Outcome {
+    intent.submit(&server, Command::Recover).await
+}
