@@ -1,0 +1,5 @@
+//! .
+/// .
+pub async fn run() -> anyhow::Result<()> {
+    Ok(())
+}
