@@ -66,7 +66,8 @@ impl State {
                 leases.remove(&id);
             }
             // While hardware of it is missing it stays, and with it the order to end it.
-            self.closed.extend(closed.filter(|_| !missing).map(|at| (at, id)));
+            self.closed
+                .extend(closed.filter(|_| !missing).map(|at| (at, id)));
         } else {
             self.unfinished.entry(account).or_default().insert(id);
         }

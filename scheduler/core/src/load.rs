@@ -198,7 +198,10 @@ impl State {
         for (name, acks) in acks {
             state.strangers.entry(name).or_default().acks = Some(Box::new(acks));
         }
-        for name in live.into_iter().filter(|name| !state.by_name.contains_key(name)) {
+        for name in live
+            .into_iter()
+            .filter(|name| !state.by_name.contains_key(name))
+        {
             state.strangers.entry(name).or_default().presence = Presence::Here;
         }
         state.hold_liveness(now);
@@ -230,11 +233,16 @@ impl State {
             }
         }
         self.head = all.head.unwrap_or_else(|| self.head.clone());
-        all.accounts.into_iter().for_each(|account| self.insert_account(account));
-        all.fleet.into_iter().for_each(|fleet| self.insert_node(fleet));
+        all.accounts
+            .into_iter()
+            .for_each(|account| self.insert_account(account));
+        all.fleet
+            .into_iter()
+            .for_each(|fleet| self.insert_node(fleet));
         for lease in all.leases {
             let id = lease.id;
-            self.insert_lease(lease).map_err(|source| LoadError::Booked { lease: id, source })?;
+            self.insert_lease(lease)
+                .map_err(|source| LoadError::Booked { lease: id, source })?;
         }
         for (name, report) in all.reports {
             self.said(&name, |said| *said.report = Some(Box::new(report)));
@@ -257,7 +265,9 @@ impl State {
             Key::Health(name) => self.said(name, |said| *said.health = None),
             Key::Acks(name) => self.said(name, |said| *said.acks = None),
             Key::Live(name) => {
-                self.said(name, |said| *said.presence = Presence::Silent { since: now });
+                self.said(name, |said| {
+                    *said.presence = Presence::Silent { since: now }
+                });
             }
             Key::Head
             | Key::Log(_)
@@ -273,14 +283,38 @@ impl State {
     /// Notes what a node says without deciding anything from it.
     fn said(&mut self, name: &NodeName, note: impl FnOnce(Said<'_>)) {
         if let Some(&index) = self.by_name.get(name) {
-            let node = self.nodes.get_mut(&index).expect("names lead to nodes that exist");
-            let Node { report, health, acks, presence, .. } = node;
-            note(Said { report, health, acks, presence });
+            let node = self
+                .nodes
+                .get_mut(&index)
+                .expect("names lead to nodes that exist");
+            let Node {
+                report,
+                health,
+                acks,
+                presence,
+                ..
+            } = node;
+            note(Said {
+                report,
+                health,
+                acks,
+                presence,
+            });
             self.refresh_condition(index);
         } else {
             let stranger = self.strangers.entry(name.clone()).or_default();
-            let Stranger { report, health, acks, presence } = stranger;
-            note(Said { report, health, acks, presence });
+            let Stranger {
+                report,
+                health,
+                acks,
+                presence,
+            } = stranger;
+            note(Said {
+                report,
+                health,
+                acks,
+                presence,
+            });
             self.forget_empty_stranger(name);
         }
     }
@@ -291,8 +325,14 @@ impl State {
         nodes
             .flat_map(|node| {
                 let name = &node.fleet.name;
-                let report = node.report.clone().map(|r| Event::Report(name.clone(), Some(r)));
-                let acks = node.acks.clone().map(|a| Event::Acks(name.clone(), Some(a)));
+                let report = node
+                    .report
+                    .clone()
+                    .map(|r| Event::Report(name.clone(), Some(r)));
+                let acks = node
+                    .acks
+                    .clone()
+                    .map(|a| Event::Acks(name.clone(), Some(a)));
                 [report, acks].into_iter().flatten()
             })
             .collect()

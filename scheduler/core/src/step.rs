@@ -72,8 +72,14 @@ impl State {
     fn take(&mut self, event: Event, now: Timestamp) {
         match event {
             Event::Elected { host } => {
-                let attributes = Attributes { to: Some(host), ..Attributes::default() };
-                let entry = Entry { attributes, ..Entry::default() };
+                let attributes = Attributes {
+                    to: Some(host),
+                    ..Attributes::default()
+                };
+                let entry = Entry {
+                    attributes,
+                    ..Entry::default()
+                };
                 self.draft.log(EventName::LeaderElected, entry);
             }
             Event::Request { id, actor, write } => {

@@ -36,7 +36,7 @@ pub(super) struct Caller {
 fn least_role(method: &Method, path: &str) -> Role {
     match (method, path) {
         (&Method::GET | &Method::HEAD, _) => Role::Viewer,
-        (_, "/v1/nodes/import" | "/v1/ledger/recover") => Role::Owner,
+        (_, "/v1/ledger/recover") => Role::Owner,
         (_, _) => Role::Operator,
     }
 }
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(needed(Method::GET, "/v1/leases"), Role::Viewer);
         assert_eq!(needed(Method::POST, "/v1/leases"), Role::Operator);
         assert_eq!(needed(Method::POST, "/v1/nodes/admit"), Role::Operator);
-        assert_eq!(needed(Method::POST, "/v1/nodes/import"), Role::Owner);
+        assert_eq!(needed(Method::POST, "/v1/nodes/import"), Role::Operator);
         assert_eq!(needed(Method::POST, "/v1/ledger/recover"), Role::Owner);
         assert_eq!(needed(Method::DELETE, "/v1/leases"), Role::Operator);
     }

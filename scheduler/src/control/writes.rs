@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use leasehold_common::api::{
     AccountView, AdmitNodes, CreateAccount, CreateLease, EndLease, ImportNodes, ImportReport,
-    LeaseView, Recover, RecoverReport,
+    LeaseView, List, NodeView, Recover, RecoverReport,
 };
 use leasehold_core::command::Command;
 
@@ -87,7 +87,7 @@ pub(super) async fn import_nodes(
 
 /// Admits nodes as they report themselves.
 #[utoipa::path(post, path = "/v1/nodes/admit", tag = "nodes", request_body = AdmitNodes,
-    responses((status = 200, body = ImportReport))
+    responses((status = 200, body = List<NodeView>))
 )]
 pub(super) async fn admit_nodes(
     State(server): State<Server>,

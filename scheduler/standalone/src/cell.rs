@@ -62,7 +62,7 @@ pub async fn run(
     let own = settings
         .simulate
         .is_none()
-        .then(|| own_gpus())
+        .then(own_gpus)
         .transpose()?;
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state.join("store.redb")).await?);
     let clock = Arc::new(HostClock::new());

@@ -10,6 +10,7 @@ use leasehold_common::sku::SkuCatalogue;
 use leasehold_daemon::logging;
 use leasehold_daemon::shutdown::Signals;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -141,7 +142,9 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let signals = Signals::install()?;
     let stop = tokio::spawn(signals.cancel(shutdown.clone()));
-    let result = cell::run(settings, shutdown, |lines| println!("{lines}")).await;
+    // Whoever started us may have stopped listening; the cell goes on.
+    let say = |lines: &str| drop(writeln!(std::io::stdout(), "{lines}"));
+    let result = cell::run(settings, shutdown, say).await;
     stop.abort();
     result
 }

@@ -84,7 +84,10 @@ impl State {
         }
         let condition = Condition {
             since: now,
-            detail: format!("{} of its nodes are not back from the lease before", late.len()),
+            detail: format!(
+                "{} of its nodes are not back from the lease before",
+                late.len()
+            ),
             nodes: Some(late),
         };
         self.set_condition(id, ConditionKind::Delayed, Some(condition));

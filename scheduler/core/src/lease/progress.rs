@@ -30,7 +30,7 @@ impl State {
         if let Some(said) = self.invalid_acks(index, &acks) {
             return self.invalid_report(name, &said);
         }
-        if let Some(future) = self.from_the_future(name, &acks) {
+        if let Some(future) = self.beyond_the_ledger(name, &acks) {
             return self.freeze(Freeze::StoreFromPast {
                 differences: vec![future],
             });
@@ -80,7 +80,7 @@ impl State {
     }
 
     /// What shows that the store is older than what this node has seen, if anything.
-    fn from_the_future(&self, name: &NodeName, acks: &AckRecord) -> Option<String> {
+    fn beyond_the_ledger(&self, name: &NodeName, acks: &AckRecord) -> Option<String> {
         let (epoch, seq) = (self.head.epoch, self.head.seq);
         if acks.epoch > epoch {
             return Some(format!(
@@ -265,7 +265,11 @@ impl State {
 
     /// The leases for which a node has been given up.
     pub(crate) fn given_up(&self, index: NodeIndex) -> impl Iterator<Item = LeaseId> + '_ {
-        let leases = self.nodes.get(&index).into_iter().flat_map(|node| &node.leases);
+        let leases = self
+            .nodes
+            .get(&index)
+            .into_iter()
+            .flat_map(|node| &node.leases);
         leases
             .filter(move |id| self.leases[id].progress.lost.contains(index))
             .copied()

@@ -132,9 +132,16 @@ impl State {
 
     /// Trips the brake or lets it go.
     pub(crate) fn turn_brake(&mut self, now: Timestamp) {
+        if now < self.brake.hold_until {
+            return;
+        }
         let liveness = self.settings.liveness;
         let window = now - liveness.brake_window;
-        let lately = self.brake.silent.range((window, NodeIndex(0))..).count();
+        // When a hold has just ended, all that are silent then count as lost together, however long
+        // they have been: nobody was able to tell.
+        let held = self.brake.hold_until > window;
+        let from = if held { Timestamp::EPOCH } else { window };
+        let lately = self.brake.silent.range((from, NodeIndex(0))..).count();
         let tolerated = liveness.tolerated(self.nodes.len());
         if !self.brake.on {
             if lately > tolerated {

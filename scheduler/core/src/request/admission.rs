@@ -170,10 +170,7 @@ impl State {
             if let Some(node) = self.nodes.get_mut(&index) {
                 node.leases.remove(&id);
             }
-            let lease = self
-                .leases
-                .get_mut(&id)
-                .expect("leases on nodes are there");
+            let lease = self.leases.get_mut(&id).expect("leases on nodes are there");
             lease.progress.lost.remove(index);
             lease.progress.returned.insert(index);
             let attributes = Attributes {

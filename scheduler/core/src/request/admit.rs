@@ -132,4 +132,3 @@ fn stated_place(name: &NodeName, report: &NodeReport) -> Result<(TopologyPath, S
         }
     }
 }
-

@@ -22,12 +22,14 @@ impl State {
     pub(super) fn create_lease(&mut self, wish: CreateLease, asked: Asked<'_>) -> Answer {
         let (spec, account, sku) = self.check_wish(wish, asked.now)?;
         let side = account.side;
-        if let Some(over) = self.over_quota(&spec, account.quota_gpus, sku) {
-            return Err(self.refuse_quota(&spec, &over, asked));
-        }
+        let over = self.over_quota(&spec, account.quota_gpus, sku);
         let decision = self.decide(&spec, asked.now);
+        // What can never be is said before what may not be: a raised quota would not help.
         if let Decision::Never { why } = decision {
             return Err(self.never_fits(&spec, why, asked));
+        }
+        if let Some(over) = over {
+            return Err(self.refuse_quota(&spec, &over, asked));
         }
         if self.pending.len() >= PENDING_MAX {
             let detail = format!("{} requests wait already", self.pending.len());

@@ -57,7 +57,7 @@ async fn each_role_may_do_what_those_before_it_may() {
         ("POST", "/v1/leases", [403, 403, 400, 400]),
         ("POST", "/v1/leases/7/end", [403, 403, 400, 400]),
         ("POST", "/v1/nodes/admit", [403, 403, 400, 400]),
-        ("POST", "/v1/nodes/import", [403, 403, 403, 400]),
+        ("POST", "/v1/nodes/import", [403, 403, 400, 400]),
         ("POST", "/v1/ledger/recover", [403, 403, 403, 400]),
         ("GET", "/nowhere", [403, 404, 404, 404]),
         ("POST", "/nowhere", [403, 403, 404, 404]),
