@@ -5,8 +5,6 @@ use crate::token::tokens;
 tokens! {
     /// Kinds of record.
     EventName {
-        /// A lease was asked for.
-        LeaseRequested = "lease.requested",
         /// A lease changed its state.
         LeaseState = "lease.state",
         /// A lease's terms changed.

@@ -225,7 +225,7 @@ mod tests {
             epoch: Epoch(1),
             cell: "c1".parse().unwrap(),
             time_unix_nano: LogRecord::nanos(Timestamp::from_unix_ms(1000)),
-            event_name: EventName::LeaseRequested,
+            event_name: EventName::PlacementDecided,
             subject: Subject::default(),
             attributes: Attributes::default(),
             inputs: None,

@@ -5,7 +5,7 @@
 
 use crate::event::{Batch, Effect};
 use leasehold_common::explain::Explanation;
-use leasehold_common::ids::{CellName, Epoch, Seq};
+use leasehold_common::ids::{CellName, Epoch, Seq, Term};
 use leasehold_common::keys::Key;
 use leasehold_common::lease::Digest;
 use leasehold_common::ledger::{CommitRecord, LedgerHead};
@@ -63,6 +63,13 @@ impl Draft {
     /// The number the latest log record of this draft will have, after `head`.
     pub fn seq(&self, head: &LedgerHead) -> Seq {
         Seq(head.seq.0 + self.entries.len() as u64)
+    }
+
+    /// The latest log record brings these terms.
+    pub fn brings(&mut self, term: Term) {
+        if let Some((_, entry)) = self.entries.last_mut() {
+            entry.subject.term = Some(term);
+        }
     }
 
     /// Enters a ledger record as changed by the latest log record.

@@ -199,6 +199,8 @@ impl State {
             generation: lease.term.generation.next(),
         };
         lease.term_seq = seq;
+        let term = lease.term;
+        self.draft.brings(term);
     }
 
     /// Sets when a lease is looked at again; never where `at` is absent.

@@ -39,9 +39,10 @@ pub(super) struct Limits {
 
 impl Limits {
     /// Operators, dashboards and scripts of one cell: tens of clients. Doubled, a client that leaks
-    /// connections is noticed later and nothing breaks; halved, a script that runs 64 at once waits.
+    /// connections is noticed later and nothing breaks; halved, an operator waits behind a script
+    /// that keeps 64 open.
     pub(super) const USUAL: Self = Self {
-        connections: 64,
+        connections: 128,
         streams: 32,
         head: Duration::from_secs(10),
         request: Duration::from_secs(30),

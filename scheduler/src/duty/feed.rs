@@ -4,7 +4,7 @@ use leasehold_common::ids::NodeName;
 use leasehold_common::keys::{Key, KeySpace};
 use leasehold_common::record::{self, Record};
 use leasehold_core::Event;
-use leasehold_store::{Change, WatchMessage};
+use leasehold_store::{Change, Revision, WatchMessage};
 use std::collections::BTreeSet;
 
 /// Keys and values of one message, with the keys that went away.
@@ -23,6 +23,14 @@ pub(super) struct Feed {
 pub(super) enum Fed {
     /// These keys changed.
     Changes(Changes),
+    /// What happened in between cannot be told; this is how everything is now.
+    Anew {
+        /// Every key, and those that are gone.
+        changes: Changes,
+        /// When the ledger's head was last changed; absent where there is none. Older than what was
+        /// seen before in a store that was restored from the past.
+        head_modified: Option<Revision>,
+    },
     /// The store does not answer.
     ContactLost,
     /// The store answers again.
@@ -48,16 +56,23 @@ impl Feed {
             WatchMessage::Snapshot(listing) => {
                 let mut gone = std::mem::take(&mut self.known);
                 let mut changes = Changes::new();
+                let mut head_modified = None;
                 for entry in listing.entries {
                     let Some(key) = self.keys.parse(&entry.key) else {
                         continue;
                     };
+                    if key == Key::Head {
+                        head_modified = Some(entry.modified);
+                    }
                     gone.remove(&key);
                     self.known.insert(key.clone());
                     changes.push((key, Some(entry.value)));
                 }
                 changes.extend(gone.into_iter().map(|key| (key, None)));
-                Fed::Changes(changes)
+                Fed::Anew {
+                    changes,
+                    head_modified,
+                }
             }
             WatchMessage::ContactLost => Fed::ContactLost,
             WatchMessage::ContactBack => Fed::ContactBack,
@@ -111,5 +126,54 @@ fn said<R: Record>(
         None => event(node, None),
         Some(Ok(record)) => event(node, Some(Box::new(record))),
         Some(Err(e)) => Event::Unreadable(node, e.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use leasehold_store::{Entry, Listing};
+
+    fn entry(keys: &KeySpace, key: &Key, modified: i64) -> Entry {
+        Entry {
+            key: keys.key(key),
+            value: b"{}".to_vec(),
+            created: Revision(1),
+            modified: Revision(modified),
+        }
+    }
+
+    /// A store that went back says so nowhere but in the age of what it lists.
+    #[test]
+    fn a_listing_tells_how_old_the_ledger_is_and_what_has_gone() {
+        let keys = KeySpace::new(&"c1".parse().unwrap());
+        let mut feed = Feed::new(keys.clone());
+        let live = Key::Live("h001".parse().unwrap());
+        let put = Change::Put(entry(&keys, &live, 40));
+        assert!(matches!(
+            feed.read(WatchMessage::Changes(vec![put])),
+            Fed::Changes(_)
+        ));
+
+        let listing = |entries| {
+            WatchMessage::Snapshot(Listing {
+                revision: Revision(35),
+                entries,
+            })
+        };
+        let Fed::Anew {
+            changes,
+            head_modified,
+        } = feed.read(listing(vec![entry(&keys, &Key::Head, 30)]))
+        else {
+            panic!("a listing is everything anew");
+        };
+        assert_eq!(head_modified, Some(Revision(30)));
+        assert_eq!(changes, [(Key::Head, Some(b"{}".to_vec())), (live, None)]);
+
+        let Fed::Anew { head_modified, .. } = feed.read(listing(Vec::new())) else {
+            panic!("a listing is everything anew");
+        };
+        assert_eq!(head_modified, None);
     }
 }

@@ -46,7 +46,7 @@ impl Office {
                         let detail = "the watch ended".to_owned();
                         return Err(StoreError::Unavailable { detail }.into());
                     };
-                    if let Fed::Changes(changes) = feed.read(message) {
+                    if let Fed::Changes(changes) | Fed::Anew { changes, .. } = feed.read(message) {
                         self.take_changes(&mut state, changes).await?;
                     }
                 }

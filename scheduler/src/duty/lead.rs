@@ -171,7 +171,14 @@ impl Term<'_> {
                         return Err(StoreError::Unavailable { detail }.into());
                     };
                     match feed.read(message) {
-                        Fed::Changes(changes) => {
+                        // Nobody else writes the ledger, so an older one than ours comes from a
+                        // store that was restored under us. Loading it finds the differences; the
+                        // next commit would too, but there may be none for hours.
+                        Fed::Anew { head_modified, .. } if head_modified < self.head_modified => {
+                            let why = "the store has an older ledger than it had".to_owned();
+                            return Ok(Outcome::Again(why));
+                        }
+                        Fed::Changes(changes) | Fed::Anew { changes, .. } => {
                             let said = changes.into_iter().filter_map(|(k, v)| event(k, v));
                             self.events.extend(said);
                         }

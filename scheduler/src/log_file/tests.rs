@@ -48,7 +48,7 @@ impl Cell {
 
     /// The next `n` records as one commit. `word` makes its content this history's own.
     fn commit(&mut self, n: u64, word: &str) -> CommitRecord {
-        self.commit_of(n, word, EventName::LeaseRequested)
+        self.commit_of(n, word, EventName::PlacementDecided)
     }
 
     fn commit_of(&mut self, n: u64, word: &str, event_name: EventName) -> CommitRecord {

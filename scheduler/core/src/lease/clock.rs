@@ -82,6 +82,14 @@ impl State {
         if late.is_empty() {
             return self.prepare(id, now);
         }
+        if self.leases[&id].access_end.is_some_and(|end| end <= now) {
+            let booked = self.leases[&id].clone();
+            let why = "its nodes were not back from the lease before until its end";
+            self.move_lease_because(id, LeaseState::Failed, why, now);
+            self.unbook(&booked);
+            self.capacity_grew = true;
+            return;
+        }
         let condition = Condition {
             since: now,
             detail: format!(

@@ -51,22 +51,12 @@ impl State {
                 envelope += lease.segment().map_or(0, |s| s.envelope_mw.watts());
             }
         }
-        let mut alerts = around.alerts.clone();
-        if let Some(why) = &self.frozen {
-            alerts.insert(0, format!("decisions are frozen: {why}"));
-        }
-        if self.brake.on {
-            alerts.push(format!(
-                "{} nodes are silent: consequences are held back",
-                self.brake.silent.len()
-            ));
-        }
         Status {
             cell: self.settings.cell.clone(),
             host: around.host.clone(),
             leader: around.leader.clone(),
             leading: around.leading,
-            alerts,
+            alerts: around.alerts.clone(),
             frozen: self.frozen.as_ref().map(ToString::to_string),
             brake: self.brake.on,
             store: around.store.clone(),
