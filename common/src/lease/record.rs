@@ -96,7 +96,10 @@ impl LeaseRecord {
 
     /// How long before the end of access its holder is told.
     pub fn notice(&self) -> Span {
-        let term = self.access_end.zip(self.start).map(|(end, start)| end.since(start));
+        let term = self
+            .access_end
+            .zip(self.start)
+            .map(|(end, start)| end.since(start));
         self.spec.class.notice_within(term)
     }
 

@@ -59,11 +59,7 @@ pub async fn run(
     let state = &settings.state;
     std::fs::create_dir_all(state)
         .with_context(|| format!("cannot make state folder {}", state.display()))?;
-    let own = settings
-        .simulate
-        .is_none()
-        .then(own_gpus)
-        .transpose()?;
+    let own = settings.simulate.is_none().then(own_gpus).transpose()?;
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state.join("store.redb")).await?);
     let clock = Arc::new(HostClock::new());
     let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();

@@ -1,0 +1,24 @@
+//! The scheduler's decisions as stories.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod health;
+#[cfg(test)]
+mod inventory;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod liveness;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod waiting;
+#[cfg(test)]
+mod writes;

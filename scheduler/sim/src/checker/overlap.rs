@@ -1,0 +1,111 @@
+//! Hardware that is given twice.
+
+use super::Broken;
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::{GpuSlots, LeaseRecord, LeaseState, Segment};
+use leasehold_common::time::Timestamp;
+use std::collections::BTreeMap;
+
+const ALL: GpuSlots = GpuSlots(u16::MAX);
+
+/// Whether its segment says something about hardware.
+const fn holds(state: LeaseState) -> bool {
+    matches!(
+        state,
+        LeaseState::Scheduled
+            | LeaseState::Preparing
+            | LeaseState::Active
+            | LeaseState::Draining
+            | LeaseState::Releasing
+            | LeaseState::Settling
+    )
+}
+
+fn gpus(segment: &Segment, node: NodeIndex) -> GpuSlots {
+    segment.gpus.get(&node).copied().unwrap_or(ALL)
+}
+
+fn meet(a: &Segment, b: &Segment) -> bool {
+    let last = Timestamp::from_unix_ms(i64::MAX);
+    let from = a.from.max(b.from);
+    let to = a.to.unwrap_or(last).min(b.to.unwrap_or(last));
+    from < to
+}
+
+/// No GPU is in two live leases at one instant, and no node serves two accounts.
+pub fn alone(leases: &BTreeMap<LeaseId, LeaseRecord>, lease: &LeaseRecord) -> Result<(), Broken> {
+    let Some(mine) = lease.segment().filter(|_| holds(lease.state)) else {
+        return Ok(());
+    };
+    for other in leases
+        .values()
+        .filter(|o| o.id != lease.id && holds(o.state))
+    {
+        let Some(theirs) = other.segment().filter(|theirs| meet(mine, theirs)) else {
+            continue;
+        };
+        for node in mine.nodes.iter().filter(|n| theirs.nodes.contains(*n)) {
+            let both = gpus(mine, node).common(gpus(theirs, node));
+            let facts = || {
+                format!(
+                    "node {node}: lease {} of {} from {} to {:?} on {}, lease {} of {} from {} to \
+                     {:?} on {}",
+                    lease.id,
+                    lease.spec.account,
+                    mine.from,
+                    mine.to,
+                    gpus(mine, node),
+                    other.id,
+                    other.spec.account,
+                    theirs.from,
+                    theirs.to,
+                    gpus(theirs, node),
+                )
+            };
+            if !both.is_empty() {
+                return Err(Broken::new("a GPU is in one lease at a time", facts()));
+            }
+            if other.spec.account != lease.spec.account {
+                return Err(Broken::new("a node serves one account at a time", facts()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A lease that has just been placed is on no GPU that a lease which had ended before has not given
+/// back. `before` are the leases as they were before this commit.
+pub fn is_back(
+    before: &BTreeMap<LeaseId, LeaseRecord>,
+    now: &BTreeMap<LeaseId, LeaseRecord>,
+    placed: &LeaseRecord,
+) -> Result<(), Broken> {
+    let Some(mine) = placed.segment() else {
+        return Ok(());
+    };
+    for old in before.values().filter(|old| old.id != placed.id) {
+        let had_ended = matches!(
+            old.state,
+            LeaseState::Releasing | LeaseState::Settling | LeaseState::Closed
+        );
+        let (true, Some(theirs)) = (had_ended, old.segment()) else {
+            continue;
+        };
+        // What came back in this very commit is back.
+        let returned = &now.get(&old.id).unwrap_or(old).progress.returned;
+        for node in mine.nodes.iter().filter(|n| theirs.nodes.contains(*n)) {
+            let both = gpus(mine, node).common(gpus(theirs, node));
+            if !both.is_empty() && !returned.contains(node) {
+                return Err(Broken::new(
+                    "hardware is given again only when it is back",
+                    format!(
+                        "lease {} was placed on gpus {both} of node {node}, which lease {} ({}) \
+                         has not returned",
+                        placed.id, old.id, old.state
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}

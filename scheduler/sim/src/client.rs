@@ -1,0 +1,181 @@
+//! Clients: they ask, lose the answer, and ask again under the same key.
+
+use crate::checker::{Broken, Ledger};
+use crate::inventory::{ACCOUNTS, DUO, sku};
+use crate::rng::Rng;
+use crate::scheduler::Answer;
+use leasehold_common::api::{AdmitNodes, CreateLease, EndLease, ProblemCode};
+use leasehold_common::ids::{IdempotencyKey, LeaseId};
+use leasehold_common::lease::{Digest, Shape};
+use leasehold_common::time::{Span, Timestamp};
+use leasehold_common::topology::Locality;
+use leasehold_core::RequestId;
+use leasehold_core::command::{Command, View, Write};
+use std::collections::BTreeMap;
+
+/// One wish, however often it is sent.
+#[derive(Debug)]
+pub struct Ask {
+    key: IdempotencyKey,
+    command: Command,
+    /// Whether an answer that settles it has arrived.
+    pub is_answered: bool,
+}
+
+/// All clients together.
+#[derive(Debug, Default)]
+pub struct Clients {
+    asks: Vec<Ask>,
+    sent: BTreeMap<RequestId, usize>,
+}
+
+impl Clients {
+    /// Wishes for something new.
+    pub fn wish(&mut self, command: Command) -> usize {
+        let key = format!("k{}", self.asks.len()).parse();
+        self.asks.push(Ask {
+            key: key.expect("a valid key"),
+            command,
+            is_answered: false,
+        });
+        self.asks.len() - 1
+    }
+
+    /// Wishes that are not settled.
+    pub fn open(&self) -> Vec<usize> {
+        let asks = self.asks.iter().enumerate();
+        asks.filter(|(_, ask)| !ask.is_answered)
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// How many wishes there were.
+    pub const fn len(&self) -> usize {
+        self.asks.len()
+    }
+
+    /// Sends a wish, for the first time or again.
+    pub fn send(&mut self, at: usize) -> (RequestId, Write) {
+        let id = RequestId(self.sent.len() as u64);
+        self.sent.insert(id, at);
+        let ask = &self.asks[at];
+        let body = Digest::of(format!("{:?}", ask.command).as_bytes());
+        let write = Write {
+            command: ask.command.clone(),
+            idempotency: Some((ask.key.clone(), body)),
+            dry_run: false,
+            if_match: None,
+        };
+        (id, write)
+    }
+
+    /// Takes an answer.
+    ///
+    /// # Errors
+    /// It contradicts an answer that was given before, or the store.
+    pub fn hear(&mut self, answer: Answer, ledger: &mut Ledger) -> Result<(), Broken> {
+        let (id, result) = answer;
+        let Some(at) = self.sent.get(&id) else {
+            return Err(Broken::new(
+                "nobody is answered who did not ask",
+                format!("request {id:?}"),
+            ));
+        };
+        let ask = &mut self.asks[*at];
+        match result {
+            Ok(written) => {
+                ask.is_answered = true;
+                if let (Command::CreateLease(_), View::Lease(lease)) = (&ask.command, written.view)
+                {
+                    ledger.acknowledge(&ask.key, lease.id)?;
+                }
+            }
+            Err(problem) => match problem.code {
+                ProblemCode::NotLeader | ProblemCode::Frozen | ProblemCode::TooManyPending => {}
+                ProblemCode::IdempotencyMismatch => {
+                    return Err(Broken::new(
+                        "a retry is known by its key",
+                        format!("{}: {problem}", ask.key),
+                    ));
+                }
+                _ => ask.is_answered = true,
+            },
+        }
+        Ok(())
+    }
+
+    /// What it is about, for the trail.
+    pub fn describe(&self, at: usize) -> String {
+        format!("{} {:?}", self.asks[at].key, self.asks[at].command)
+    }
+}
+
+/// Something that somebody may want.
+pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) -> Command {
+    let ids: Vec<LeaseId> = ledger
+        .leases()
+        .values()
+        .filter(|lease| !lease.state.is_over())
+        .map(|lease| lease.id)
+        .collect();
+    let some = |rng: &mut Rng| match ids.is_empty() {
+        true => LeaseId(rng.below(9)),
+        false => *rng.pick(&ids),
+    };
+    match rng.below(100) {
+        0..60 => Command::CreateLease(lease(rng, now)),
+        60..75 => Command::EndLease(
+            some(rng),
+            EndLease {
+                now: rng.chance(500),
+                confirm_gpus: None,
+            },
+        ),
+        75..83 => Command::CancelLease(some(rng)),
+        83..88 => Command::ImportNodes(crate::inventory::import(nodes)),
+        88..93 => Command::ImportNodes(moved(rng, nodes)),
+        93..98 => Command::AdmitNodes(AdmitNodes {
+            nodes: format!("n{}", rng.below(nodes as u64)),
+            reason: None,
+        }),
+        _ => Command::CreateLease(CreateLease {
+            shape: Shape::Nodes { count: 0 },
+            ..lease(rng, now)
+        }),
+    }
+}
+
+/// The inventory with one node elsewhere.
+fn moved(rng: &mut Rng, nodes: usize) -> leasehold_common::api::ImportNodes {
+    let mut import = crate::inventory::import(nodes);
+    let line = rng.index(nodes);
+    import.nodes[line].path = format!("h1/r1/k{}/d{}", rng.below(3), rng.below(4));
+    import
+}
+
+fn lease(rng: &mut Rng, now: Timestamp) -> CreateLease {
+    let (name, _, classes, _) = rng.pick(&ACCOUNTS);
+    let class = *rng.pick(classes);
+    let count = u32::try_from(rng.below(3) + 1).unwrap_or(1);
+    let shape = match rng.below(2) {
+        0 => Shape::Nodes { count },
+        _ => Shape::Gpus {
+            count: count.min(2),
+        },
+    };
+    let minutes = *rng.pick(&[1, 7, 30, 200]);
+    let is_open = *name == "research" && rng.chance(300);
+    let ahead = Span::from_mins(*rng.pick(&[2, 20, 90]));
+    let start = rng.chance(350).then(|| now + ahead);
+    CreateLease {
+        account: name.parse().expect("a valid account name"),
+        class,
+        shape,
+        sku: sku(DUO),
+        within: *rng.pick(&Locality::ALL),
+        start,
+        length: (!is_open).then(|| Span::from_mins(minutes)),
+        until: None,
+        name: None,
+    }
+}
