@@ -31,36 +31,37 @@ fn a_node_that_says_it_stands_elsewhere_is_frozen_until_admitted() {
 }
 
 #[test]
-fn gpus_that_are_seen_twice_or_exchanged_freeze_the_node() {
+fn exchanged_gpus_freeze_the_node_until_admitted() {
+    let mut cell = Cell::in_use(1, 1);
+    let ctl = cell.ctl();
+    exchange_gpus(&mut cell.agents[0], "h777");
+    let frozen = wait_for_node(&ctl, "h001", NodeState::Quarantined);
+    assert_eq!(frozen.reason, StateReason::OtherGpus);
+    assert!(frozen.detail.contains("GPU-"), "{frozen:?}");
+    ctl.ok(&["nodes", "admit", "h001", "--reason", "new board"]);
+    wait_for_node(&ctl, "h001", NodeState::Available);
+    ctl.create(&["--nodes", "1", "--for", "1h", "--wait"]);
+}
+
+#[test]
+fn gpus_that_another_node_has_freeze_the_node() {
     let mut cell = Cell::in_use(1, 2);
     let ctl = cell.ctl();
-    for (name, reason) in [
-        ("h777", StateReason::OtherGpus),
-        ("h001", StateReason::GpuSeenElsewhere),
-    ] {
-        cell.agents[1].kill();
-        cell.agents[1].swap_hardware_for_that_of(name);
-        cell.agents[1].begin();
-        let frozen = wait_for(&format!("h002 to be frozen: {reason}"), || {
-            let node = node(&ctl, "h002");
-            (node.state == NodeState::Quarantined && node.reason == reason)
-                .then_some(node.clone())
-                .ok_or(format!("{node:?}"))
-        });
-        assert!(frozen.detail.contains("GPU-"), "{frozen:?}");
-        cell.agents[1].kill();
-        cell.agents[1].swap_hardware_for_that_of("h002");
-        cell.agents[1].begin();
-        wait_until("h002 to report its own GPUs again", || {
-            ctl.run(&["nodes", "admit", "h002"]);
-            node(&ctl, "h002").state == NodeState::Available
-        });
-    }
+    exchange_gpus(&mut cell.agents[1], "h001");
+    let frozen = wait_for_node(&ctl, "h002", NodeState::Quarantined);
+    assert_eq!(frozen.reason, StateReason::GpuSeenElsewhere);
+    assert!(frozen.detail.contains("h001"), "{frozen:?}");
     assert_eq!(
         node(&ctl, "h001").state,
         NodeState::Available,
-        "the other one is as it was"
+        "whose they are"
     );
+}
+
+fn exchange_gpus(agent: &mut Agent, name: &str) {
+    agent.kill();
+    agent.swap_hardware_for_that_of(name);
+    agent.begin();
 }
 
 #[test]

@@ -44,7 +44,7 @@ enum Probe {
     },
 }
 
-const REQUIREMENTS: [Requirement; 6] = [
+const REQUIREMENTS: [Requirement; 8] = [
     Requirement {
         package: "gcc",
         since: Purpose::Build,
@@ -89,6 +89,24 @@ const REQUIREMENTS: [Requirement; 6] = [
             variable: None,
         },
         because: "the store's contract and the end-to-end tests start their own etcd",
+    },
+    Requirement {
+        package: "etcd-client",
+        since: Purpose::Test,
+        probe: Probe::Program {
+            name: "etcdctl",
+            variable: None,
+        },
+        because: "the end-to-end tests take and restore snapshots and set up etcd's users",
+    },
+    Requirement {
+        package: "openssl",
+        since: Purpose::Test,
+        probe: Probe::Program {
+            name: "openssl",
+            variable: None,
+        },
+        because: "the store's contract makes certificates for its TLS story",
     },
     Requirement {
         package: "systemd",
@@ -238,7 +256,7 @@ mod tests {
         assert!(lacks(Purpose::Build, &path, &BUILD_HOST).is_empty());
         assert_eq!(
             lacks(Purpose::Test, &path, &BUILD_HOST),
-            ["etcd-server", "systemd"]
+            ["etcd-server", "etcd-client", "openssl", "systemd"]
         );
     }
 
