@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 /// Lines of a process's own log that a failing test prints.
 const LINES_SHOWN: usize = 40;
@@ -62,6 +63,25 @@ impl Process {
     /// Stops it without closing a connection, as a paused machine does.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
+        self.await_standstill();
+    }
+
+    /// Waits until every one of its threads stands still: each takes the signal in its own time, and
+    /// what is sent to it before then is still answered.
+    fn await_standstill(&self) {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let still = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which stands in brackets.
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('T'))
+        };
+        let deadline = Instant::now() + std::time::Duration::from_secs(10);
+        while !std::fs::read_dir(&tasks).is_ok_and(|all| all.flatten().all(still)) {
+            assert!(Instant::now() < deadline, "a stopped process goes on");
+            std::thread::yield_now();
+        }
     }
 
     /// Lets it go on.

@@ -111,6 +111,25 @@ impl EtcdServer {
     /// Stops it without closing a connection, as a hanging disk or a paused machine does.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
+        self.await_standstill();
+    }
+
+    /// Waits until every one of its threads stands still: each takes the signal in its own time, and
+    /// what is sent to it before then is still answered.
+    fn await_standstill(&self) {
+        let tasks = format!("/proc/{}/task", self.process.id());
+        let still = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which stands in brackets.
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('T'))
+        };
+        let deadline = Instant::now() + std::time::Duration::from_secs(10);
+        while !std::fs::read_dir(&tasks).is_ok_and(|all| all.flatten().all(still)) {
+            assert!(Instant::now() < deadline, "a stopped process goes on");
+            std::thread::yield_now();
+        }
     }
 
     /// Lets it go on.
