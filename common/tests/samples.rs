@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 
 /// What is read and written again, as JSON.
 fn rewritten<R: Record>(kind: &str, stored: &Value) -> Value {
-    let bytes = serde_json::to_vec(stored).unwrap();
+    let bytes = serde_json::to_vec(stored).expect("a value is writable");
     let read: R = record::decode(&bytes).unwrap_or_else(|e| panic!("{kind}: {e:?}"));
-    serde_json::from_slice(&record::encode(&read)).unwrap()
+    serde_json::from_slice(&record::encode(&read)).expect("a record is JSON")
 }
 
 /// Reads a sample, and holds what is written against it.
 fn holds<R: Record>(kind: &str, sample: &str) {
-    let stored: Value = serde_json::from_str(sample).unwrap();
+    let stored: Value = serde_json::from_str(sample).expect("a sample is JSON");
     let read: R = record::decode(sample.as_bytes()).unwrap_or_else(|e| panic!("{kind}: {e:?}"));
-    let known = serde_json::to_value(&read).unwrap();
+    let known = serde_json::to_value(&read).expect("a record is JSON");
     assert_eq!(
         known, stored,
         "{kind}: every field of the sample is known, and none is lost"
@@ -31,8 +31,8 @@ fn holds<R: Record>(kind: &str, sample: &str) {
 /// The same with fields that only a later version knows: beside the others, and inside them where
 /// the record's own form decides what a key is.
 fn keeps_what_it_does_not_know<R: Record>(kind: &str, sample: &str) {
-    let mut stored: Value = serde_json::from_str(sample).unwrap();
-    let map = stored.as_object_mut().unwrap();
+    let mut stored: Value = serde_json::from_str(sample).expect("a sample is JSON");
+    let map = stored.as_object_mut().expect("a record is an object");
     map.insert("of_tomorrow".into(), json!({"colour": ["red", 7]}));
     for field in [
         "spec",
@@ -63,9 +63,9 @@ fn mark(value: &mut Value) {
 }
 
 fn refuses_what_asks_for_more<R: Record>(kind: &str, sample: &str) {
-    let mut stored: Value = serde_json::from_str(sample).unwrap();
+    let mut stored: Value = serde_json::from_str(sample).expect("a sample is JSON");
     stored["version"]["min_reader"] = json!(record::READER + 1);
-    let bytes = serde_json::to_vec(&stored).unwrap();
+    let bytes = serde_json::to_vec(&stored).expect("a value is writable");
     let refused = record::decode::<R>(&bytes).err();
     let refused = refused.unwrap_or_else(|| panic!("{kind} of a newer form was read"));
     assert!(

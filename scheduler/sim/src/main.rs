@@ -16,7 +16,7 @@ struct Args {
     #[arg(long, default_value = "0..10000", value_parser = seeds)]
     seeds: Range<u64>,
     /// How many things happen in each life before it comes to rest.
-    #[arg(long, default_value_t = 70)]
+    #[arg(long, default_value_t = 60)]
     steps: u32,
     /// How many lives are lived at once.
     #[arg(long, default_value_t = 2)]
@@ -119,7 +119,7 @@ impl Lives<'_> {
         self.epochs.fetch_add(tally.epochs, Ordering::Relaxed);
         if self.args.verbose {
             println!("seed {seed}: {tally:?}");
-        } else if count % 1000 == 0 {
+        } else if count.is_multiple_of(1000) {
             println!("{count} seeds");
         }
     }

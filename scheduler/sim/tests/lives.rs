@@ -6,7 +6,7 @@ use leasehold_sim::{REGRESSIONS, run};
 const LIVES: u64 = 75;
 
 /// Things that happen in each life.
-const STEPS: u32 = 70;
+const STEPS: u32 = 60;
 
 fn live(seeds: impl IntoIterator<Item = u64>) {
     for seed in seeds {

@@ -22,10 +22,11 @@ impl Office {
     where
         F: Future<Output = Result<Leadership, StoreError>> + Send,
     {
-        let read = self.read_cell().await?;
+        // The log first: read afterwards, a ledger that is still older than it was restored.
         self.catch_up_log().await?;
+        let read = self.read_cell().await?;
         let now = self.clock.now();
-        let mut state = State::load(self.settings.core.clone(), read.loaded, now)?;
+        let mut state = self.state_of(read.loaded, now)?;
         let mut watch = self
             .store
             .watch(&self.keys.folder(Folder::All), read.revision)
@@ -64,6 +65,11 @@ impl Office {
                 })?;
                 self.follow_log(self.journal.append(commit, now).await)?;
             }
+        }
+        if state.frozen().is_some() && changes.iter().any(|(key, _)| *key == Key::Head) {
+            // Whoever leads has recovered the ledger, or goes on with it.
+            let detail = "the ledger was recovered and is read anew".to_owned();
+            return Err(StoreError::Unavailable { detail }.into());
         }
         state.follow_changes(&changes, now)?;
         Ok(())

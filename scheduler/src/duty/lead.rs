@@ -10,7 +10,7 @@ use leasehold_common::keys::Folder;
 use leasehold_common::record;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_core::command::{Command, Query, View, Written};
-use leasehold_core::{Batch, Effect, Event, Freeze, RequestId, State, Surroundings, recover, step};
+use leasehold_core::{Batch, Effect, Event, Freeze, RequestId, State, Surroundings, step};
 use leasehold_store::election::Leadership;
 use leasehold_store::{Guard, Revision, StoreError, Watch};
 use std::collections::{BTreeMap, VecDeque};
@@ -65,9 +65,8 @@ impl Office {
         self.catch_up_log().await?;
         let read = self.read_cell().await?;
         let now = self.clock.now();
-        let differences = recover::differences(&read.loaded, self.journal.head());
         let unreadable = read.loaded.unreadable.clone();
-        let mut state = State::load(self.settings.core.clone(), read.loaded, now)?;
+        let state = self.state_of(read.loaded, now)?;
         let mut events = VecDeque::from([Event::Elected {
             host: self.settings.core.host.clone(),
         }]);
@@ -77,10 +76,8 @@ impl Office {
                 .map(|(node, what)| Event::Unreadable(node, what)),
         );
         events.extend(state.said_so_far());
-        if !differences.is_empty() {
-            let why = Freeze::StoreFromPast { differences };
+        if let Some(why) = state.frozen() {
             error!(%why, "decisions are frozen until 'leasectl ledger recover'; leases run on");
-            state.freeze(why);
         }
         let watch = self
             .store

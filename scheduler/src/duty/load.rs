@@ -4,7 +4,8 @@ use super::{DutyError, Office};
 use leasehold_common::keys::Folder;
 use leasehold_common::ledger::CommitRecord;
 use leasehold_common::record;
-use leasehold_core::{LoadError, Loaded};
+use leasehold_common::time::Timestamp;
+use leasehold_core::{Freeze, LoadError, Loaded, State, recover};
 use leasehold_store::Revision;
 
 /// The folders that a state is made of. The first is read first: watching from its revision on
@@ -55,6 +56,26 @@ impl Office {
             revision,
             head_modified,
         })
+    }
+
+    /// The state that a cell as read makes. One that is older than this host's log or the agents'
+    /// word is frozen; where it does not even hold together, as after a recovery that was cut off
+    /// half-way, it is an empty state that is frozen, so that the recovery can be begun again.
+    pub(super) fn state_of(&self, loaded: Loaded, now: Timestamp) -> Result<State, DutyError> {
+        let mut differences = recover::differences(&loaded, self.journal.head());
+        let settings = self.settings.core.clone();
+        let mut state = match State::load(settings.clone(), loaded, now) {
+            Ok(state) => state,
+            Err(e) if differences.is_empty() => return Err(e.into()),
+            Err(e) => {
+                differences.push(format!("the ledger does not hold together: {e}"));
+                State::new(settings)
+            }
+        };
+        if !differences.is_empty() {
+            state.freeze(Freeze::StoreFromPast { differences });
+        }
+        Ok(state)
     }
 
     /// The commits that are still in the store, in order.

@@ -10,7 +10,7 @@ mod report;
 
 pub(crate) use liveness::{Brake, Presence};
 
-use leasehold_common::grant::AckRecord;
+use leasehold_common::grant::{AckRecord, AckState};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::node::{FleetRecord, HealthReport, NodeReport, NodeState};
 use std::collections::BTreeSet;
@@ -53,6 +53,14 @@ impl Node {
             presence,
             leases: BTreeSet::new(),
         }
+    }
+
+    /// Leases that its agent says it has, whatever the ledger says.
+    pub fn serves(&self) -> impl Iterator<Item = LeaseId> + '_ {
+        let leases = self.acks.iter().flat_map(|acks| &acks.leases);
+        leases
+            .filter(|(_, ack)| matches!(ack.state, AckState::Accepted | AckState::Serving))
+            .map(|(id, _)| *id)
     }
 
     /// Whether silence can make it unreachable.

@@ -96,6 +96,14 @@ impl State {
                 format!("nodes without a lease; lease {lease} is on {name}"),
             ));
         }
+        // Taken back now, it would never hear the order to end it.
+        if let Some(lease) = node.serves().next() {
+            return Err(Problem::field(
+                "nodes",
+                &name,
+                format!("nodes that serve nothing; the agent of {name} says it has lease {lease}"),
+            ));
+        }
         let report = node.report.as_ref().ok_or_else(unknown)?;
         let path = report.path.clone().unwrap_or(node.fleet.path.clone());
         let sku = report.sku.clone().unwrap_or(node.fleet.sku.clone());

@@ -231,11 +231,19 @@ fn a_node_that_two_leases_lost_can_be_taken_back_by_an_operator() {
         (cell.state_of(one), cell.state_of(two)),
         (S::Settling, S::Settling)
     );
-    cell.ask(Command::AdmitNodes(leasehold_common::api::AdmitNodes {
+    // While the agent says that it serves them, taking them back would take the order to end them
+    // away from it.
+    let admit = Command::AdmitNodes(leasehold_common::api::AdmitNodes {
         nodes: "h000".into(),
         reason: Some("wiped by hand".into()),
-    }))
-    .unwrap();
+    });
+    let refused = cell.ask(admit.clone()).unwrap_err();
+    assert!(refused.allowed.unwrap().contains("serve nothing"));
+    // It comes back without its disk, and does not read its grants yet.
+    let mut acks = cell.obedient(0);
+    acks.leases.clear();
+    cell.tell([Event::Acks(node(0), Some(Box::new(acks)))]);
+    cell.ask(admit).unwrap();
     assert_eq!(
         (cell.state_of(one), cell.state_of(two)),
         (S::Closed, S::Closed)

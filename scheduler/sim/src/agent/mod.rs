@@ -36,6 +36,8 @@ pub struct Agent {
     pub lie: Option<Lie>,
     /// Who has access to what: environment files, for want of fences.
     pub access: BTreeMap<LeaseId, BTreeSet<GpuUuid>>,
+    /// Leases it has just ended, and when by its clock.
+    pub ended: Vec<(LeaseId, Timestamp)>,
     /// That a grant names a GPU which another lease has at that time.
     pub overlap: Option<String>,
     gpus: BTreeSet<GpuUuid>,
@@ -100,6 +102,7 @@ impl Agent {
             occupied: BTreeSet::new(),
             lie: None,
             access: BTreeMap::new(),
+            ended: Vec::new(),
             overlap: None,
             gpus: gpus_of(n),
             disk: Disk::default(),
@@ -173,14 +176,14 @@ impl Agent {
             if !budget.spend() {
                 return Ok(());
             }
-            self.carry_out(store, clock)?;
+            self.carry_out(clock);
         }
         self.look(store, clock);
         while self.has_steps() {
             if !budget.spend() {
                 return Ok(());
             }
-            self.carry_out(store, clock)?;
+            self.carry_out(clock);
         }
         self.check_access(clock)?;
         self.say(store, now, clock, budget);
@@ -217,9 +220,9 @@ impl Agent {
         process.steps = decide(&mut process.book, process.received.as_ref(), &facts, clock).into();
     }
 
-    fn carry_out(&mut self, store: &Store, clock: Timestamp) -> Result<(), Broken> {
+    fn carry_out(&mut self, clock: Timestamp) {
         let Some(process) = &mut self.process else {
-            return Ok(());
+            return;
         };
         match process.steps.pop_front() {
             None => {}
@@ -232,11 +235,10 @@ impl Agent {
             }
             Some(Step::RemoveEnv(lease)) => {
                 self.access.remove(&lease);
-                crate::checker::not_ended_early(store, &self.name, lease, clock)?;
+                self.ended.push((lease, clock));
             }
             Some(Step::Retire(lease)) => self.disk.retire(&process.book, lease),
         }
-        Ok(())
     }
 
     /// What must hold whenever everything that was decided has been carried out.

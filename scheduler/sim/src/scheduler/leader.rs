@@ -91,6 +91,9 @@ impl Leader {
         let loaded = load(store)?;
         let frozen = Role::Frozen(Box::new(super::Frozen::new(token, store.incarnation())));
         if !recover::differences(&loaded, file.last()).is_empty() {
+            State::load(settings(host), loaded, clock).map_err(|e| {
+                Broken::new("a half-recovered ledger can be loaded", format!("{e:?}"))
+            })?;
             return Ok(frozen);
         }
         file.open(clock);

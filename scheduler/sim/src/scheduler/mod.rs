@@ -101,9 +101,13 @@ impl Scheduler {
         matches!(self.process, Some(Role::Leader(_) | Role::Frozen(_)))
     }
 
-    /// Whether it decides nothing because the store is older than what is known.
-    pub const fn is_frozen(&self) -> bool {
-        matches!(self.process, Some(Role::Frozen(_)))
+    /// Whether it leads and decides nothing because the store is older than what is known. One that
+    /// slept while another led only takes itself for that.
+    pub fn is_frozen(&self, store: &Store) -> bool {
+        match &self.process {
+            Some(Role::Frozen(frozen)) => store.leads(frozen.token()),
+            Some(Role::Leader(_) | Role::Standby(_)) | None => false,
+        }
     }
 
     /// The last record of its log file.

@@ -106,7 +106,7 @@ impl World {
     fn a_fault(&mut self) -> Result<(), Broken> {
         let scheduler = self.rng.index(self.schedulers.len());
         let agent = self.rng.index(self.agents.len());
-        let what = match self.rng.below(20) {
+        let what = match self.rng.below(24) {
             0..3 => self.crash_or_start_scheduler(scheduler),
             3..5 => {
                 let paused = &mut self.schedulers[scheduler].is_paused;
@@ -147,11 +147,11 @@ impl World {
                 self.agents.iter_mut().for_each(crate::agent::Agent::crash);
                 "all agents crashed"
             }
-            16 => {
+            16..18 => {
                 self.snapshot = (!self.ledger.is_suspended()).then(|| self.store.snapshot());
                 "snapshot taken"
             }
-            17 => self.restore(),
+            18..20 => self.restore(),
             _ => self.start_or_recover(scheduler)?,
         };
         self.trail.note(self.now, || {
@@ -247,7 +247,7 @@ impl World {
             self.schedulers[at].start();
             return Ok("scheduler started");
         }
-        if !self.schedulers[at].is_frozen() {
+        if !self.schedulers[at].is_frozen(&self.store) {
             return Ok("nothing");
         }
         if self.schedulers[at].log_seq() < self.log_seq() {

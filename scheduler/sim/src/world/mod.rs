@@ -8,7 +8,7 @@ mod rest;
 mod trail;
 
 use crate::agent::{Agent, Budget};
-use crate::checker::{Broken, Ledger};
+use crate::checker::{Broken, Ledger, not_ended_early};
 use crate::client::Clients;
 use crate::inventory::{ACCOUNTS, BIRTH, account, import};
 use crate::rng::Rng;
@@ -132,7 +132,7 @@ impl World {
             }
             self.clients.hear(answer, &mut self.ledger)?;
         }
-        let frozen = self.schedulers.iter().any(Scheduler::is_frozen);
+        let frozen = self.schedulers.iter().any(|s| s.is_frozen(&self.store));
         if frozen && !self.ledger.is_suspended() && !self.is_recovering() {
             return Err(Broken::new(
                 "decisions freeze only where the store was restored",
@@ -161,6 +161,11 @@ impl World {
     fn run_agent(&mut self, at: usize, budget: Budget) -> Result<(), Broken> {
         let agent = &mut self.agents[at];
         agent.run(&mut self.store, self.now, budget)?;
+        let ended = std::mem::take(&mut agent.ended);
+        // A store from the past does not know of ends that agents have been told.
+        for (lease, clock) in ended.into_iter().filter(|_| !self.ledger.is_suspended()) {
+            not_ended_early(&self.store, &agent.name, lease, clock)?;
+        }
         match &agent.overlap {
             Some(facts) if !self.is_forced => Err(Broken::new(
                 "no node is given what another lease still has",

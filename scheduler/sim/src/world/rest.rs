@@ -57,7 +57,7 @@ impl World {
             let before = self.store.cursor();
             let mut busy = false;
             for at in 0..self.schedulers.len() {
-                if !self.schedulers[at].is_up() || self.schedulers[at].is_frozen() {
+                if !self.schedulers[at].is_up() || self.schedulers[at].is_frozen(&self.store) {
                     self.start_or_recover(at)?;
                 }
                 busy |= self.run_scheduler(at, 10_000)?;
