@@ -37,7 +37,9 @@ fn a_store_restored_from_a_snapshot_freezes_all_decisions_until_it_is_recovered(
     cell.etcd.restore(&snapshot);
     cell.schedulers[0].begin();
 
-    let frozen = ctl.wait_for_status("decisions to freeze", |status| status.frozen.is_some());
+    let frozen = ctl.wait_for_status("the leader to freeze", |status| {
+        status.leading && status.frozen.is_some()
+    });
     let why = frozen.frozen.clone().unwrap_or_default();
     for number in [before.seq, saved.seq] {
         let record = format!("record {number} ");
@@ -127,7 +129,9 @@ fn a_store_that_goes_back_under_a_running_scheduler_is_noticed() {
 
     cell.etcd.restore(&snapshot);
 
-    ctl.wait_for_status("decisions to freeze", |status| status.frozen.is_some());
+    ctl.wait_for_status("the leader to freeze", |status| {
+        status.leading && status.frozen.is_some()
+    });
     assert!(cell.agents[0].environment(lease.id).is_some());
     ctl.ok(&["ledger", "recover", "--yes"]);
     ctl.wait_for_status("decisions to go on", decides);
