@@ -34,6 +34,12 @@ pub struct Sku {
 }
 
 impl Sku {
+    /// Whether NVML's name for a GPU is that of this SKU's model: the model stands in it as a word of
+    /// its own, so that `GB200` is no `B200`.
+    pub fn is_model(&self, name: &str) -> bool {
+        name.split([' ', '-', '_']).any(|word| word == self.model)
+    }
+
     /// Memory of one GPU as sold.
     pub const fn gpu_memory(&self) -> Bytes {
         Bytes::from_mib(self.gpu_memory_mib)
@@ -179,6 +185,15 @@ mod tests {
         let h200 = all.get(&"h200".parse().unwrap()).unwrap();
         assert_eq!(h200.envelope(8), MilliWatts::from_watts(10_200));
         assert_eq!(h200.envelope(2), MilliWatts::from_watts(2_550));
+    }
+
+    #[test]
+    fn a_gb200_is_no_b200() {
+        let all = SkuCatalogue::built_in();
+        let is = |sku: &str, name| all.get(&sku.parse().unwrap()).unwrap().is_model(name);
+        assert!(is("h200", "NVIDIA H200"));
+        assert!(is("a100", "NVIDIA A100-SXM4-80GB"));
+        assert!(!is("b200", "NVIDIA GB200"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use leasehold_common::ids::CellName;
 use leasehold_common::log::Actor;
 use leasehold_common::node::NodeState;
 use leasehold_common::sku::SkuCatalogue;
-use leasehold_common::time::{Span, Timestamp};
+use leasehold_common::time::Span;
 use leasehold_core::command::{Command, Query, View, Write};
 use leasehold_core::{CoreSettings, Liveness};
 use leasehold_daemon::socket::{SocketSettings, listen};
@@ -166,10 +166,9 @@ fn own_gpus() -> anyhow::Result<Placed> {
     }
     let gpu = driver.identify(0)?;
     let skus = SkuCatalogue::built_in();
-    let is_it = |model: &str| gpu.name.split([' ', '-', '_']).any(|word| word == model);
     let sku = skus
         .iter()
-        .find(|sku| is_it(&sku.model) && u32::from(sku.gpus) == facts.count);
+        .find(|sku| sku.is_model(&gpu.name) && u32::from(sku.gpus) == facts.count);
     let Some(sku) = sku else {
         bail!(
             "{} x {:?} is no SKU of the catalogue",
@@ -297,9 +296,4 @@ fn how_it_is(status: &Status, settings: &CellSettings) -> String {
         lines.push(format!("leases  {leases} live, picked up where they were"));
     }
     lines.join("\n")
-}
-
-/// The time now, for callers that have no clock of their own.
-pub fn now() -> Timestamp {
-    HostClock::new().now()
 }

@@ -11,12 +11,6 @@ use std::collections::BTreeSet;
 /// The most GPUs a report may name: more than any node has, few enough to bound a hostile report.
 const GPUS_MAX: usize = 16;
 
-/// Whether NVML's name for a GPU is that of the SKU's model: the model stands in it as a word of
-/// its own, so that `GB200` is no `B200`.
-pub(crate) fn same_model(name: &str, model: &str) -> bool {
-    name.split([' ', '-', '_']).any(|word| word == model)
-}
-
 impl State {
     /// A node's report is now this.
     pub(crate) fn report(
@@ -147,11 +141,7 @@ impl State {
             return Some((StateReason::OtherSku, detail));
         }
         let sku = self.settings.skus.get(&fleet.sku)?;
-        if let Some(gpu) = report
-            .gpus
-            .iter()
-            .find(|gpu| !same_model(&gpu.name, &sku.model))
-        {
+        if let Some(gpu) = report.gpus.iter().find(|gpu| !sku.is_model(&gpu.name)) {
             let detail = format!(
                 "has a {:?}, admitted as {} ({})",
                 gpu.name, fleet.sku, sku.model
@@ -250,17 +240,5 @@ impl State {
         };
         self.log_node(index, EventName::NodeState, attributes);
         self.reindex_node(index);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::same_model;
-
-    #[test]
-    fn a_gb200_is_no_b200() {
-        assert!(same_model("NVIDIA H200", "H200"));
-        assert!(same_model("NVIDIA A100-SXM4-80GB", "A100"));
-        assert!(!same_model("NVIDIA GB200", "B200"));
     }
 }
