@@ -40,6 +40,10 @@ tokens! {
         NotBefore = "NotBefore",
         /// The account's quota is used up.
         QuotaGpu = "QuotaGpu",
+        /// A power budget above the nodes that would do is used up.
+        PowerBudget = "PowerBudget",
+        /// What is left is kept for the other side, or this side has all it may have.
+        ReservationOnly = "ReservationOnly",
         /// Too few GPUs are free.
         Capacity = "Capacity",
         /// Enough GPUs are free, but not together.
@@ -78,6 +82,12 @@ tokens! {
         GpusUnhealthy = "GpusUnhealthy",
         /// A lease on it has ended and its hardware is not back yet.
         AwaitingReturn = "AwaitingReturn",
+        /// Too little of its CPU or memory is free at some instant of that time.
+        HostTaken = "HostTaken",
+        /// A power budget above it would be exceeded at some instant of that time.
+        PowerBudget = "PowerBudget",
+        /// It is kept for the other side, or this side has all it may have.
+        Reserved = "Reserved",
     }
 }
 
@@ -88,6 +98,8 @@ tokens! {
         Nodes = "nodes",
         /// Nodes that fit, inside one unit of the locality asked for.
         Unit = "unit",
+        /// Watts, under the budget that is shortest.
+        Watts = "watts",
     }
 }
 
@@ -159,6 +171,18 @@ pub enum Unblock {
     NodesRecover {
         /// How many.
         nodes: u32,
+    },
+    /// A power budget is raised.
+    PowerFreed {
+        /// Below this place.
+        unit: Prefix,
+        /// Watts missing.
+        watts: u64,
+    },
+    /// The request asks for a lower power cap for each GPU.
+    LowerCap {
+        /// The highest cap that would fit now, in watts.
+        gpu_cap_watts: u32,
     },
     /// The account's quota is raised, or its other leases end.
     QuotaFreed {

@@ -3,7 +3,7 @@
 use crate::class::{Class, Side};
 use crate::explain::{Explanation, Reason};
 use crate::ids::{AccountName, Epoch, Generation, GpuUuid, LeaseId, NodeName, SkuName};
-use crate::lease::{ConditionKind, LeaseState, Shape};
+use crate::lease::{ConditionKind, HostShare, LeaseState, Shape};
 use crate::time::{Span, Timestamp};
 use crate::topology::Locality;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,8 @@ pub struct CreateLease {
     pub account: AccountName,
     /// What is to be promised.
     pub class: Class,
-    /// How much: `{"kind":"nodes","count":4}` or `{"kind":"gpus","count":2}`.
+    /// How much: `{"kind":"nodes","count":4}`, `{"kind":"gpus","count":2}` or
+    /// `{"kind":"unit","prefix":"hall-a"}`.
     pub shape: Shape,
     /// Of what kind.
     pub sku: SkuName,
@@ -66,6 +67,12 @@ pub struct CreateLease {
     /// Until this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// CPU and memory on each of its nodes; the share that goes with its GPUs where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostShare>,
+    /// The most one of its GPUs may draw, in watts; the SKU's default limit where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_cap_watts: Option<u32>,
     /// What its holder calls it, up to 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

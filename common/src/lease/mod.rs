@@ -7,6 +7,7 @@ mod condition;
 mod idempotency;
 mod record;
 mod segment;
+mod shape;
 mod spec;
 mod state;
 
@@ -14,5 +15,6 @@ pub use condition::{Condition, ConditionKind};
 pub use idempotency::{Digest, Idempotency, InvalidDigest};
 pub use record::{LeaseRecord, NodeProgress, SUPERSEDED_KEPT};
 pub use segment::{GpuSlots, Segment, SegmentReason};
-pub use spec::{LeaseSpec, Shape};
+pub use shape::Shape;
+pub use spec::{HostShare, LeaseSpec};
 pub use state::LeaseState;

@@ -94,6 +94,17 @@ impl LeaseRecord {
         self.placement.last()
     }
 
+    /// The GPUs it holds or will hold on nodes with `per_node` of them; before it has hardware,
+    /// those it asks for.
+    pub fn gpus(&self, per_node: u8) -> u64 {
+        let Some(segment) = self.segment() else {
+            return self.spec.shape.wanted_gpus(per_node);
+        };
+        let parts: u64 = segment.gpus.values().map(|s| u64::from(s.len())).sum();
+        let whole = segment.nodes.len() - segment.gpus.len();
+        parts + whole as u64 * u64::from(per_node)
+    }
+
     /// How long before the end of access its holder is told.
     pub fn notice(&self) -> Span {
         let term = self

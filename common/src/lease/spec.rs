@@ -1,68 +1,12 @@
 //! What was asked for.
 
+use super::Shape;
 use crate::class::Class;
+
 use crate::ids::{AccountName, SkuName};
 use crate::time::{Span, Timestamp};
 use crate::topology::Locality;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// How much hardware, in what form.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Shape {
-    /// A gang of whole nodes: all of them or none.
-    Nodes {
-        /// How many.
-        count: u32,
-    },
-    /// GPUs of one node.
-    Gpus {
-        /// How many.
-        count: u32,
-    },
-}
-
-impl Shape {
-    /// How many GPUs that is on nodes with `per_node` of them.
-    pub fn gpus(self, per_node: u8) -> u64 {
-        match self {
-            Self::Nodes { count } => u64::from(count) * u64::from(per_node),
-            Self::Gpus { count } => u64::from(count),
-        }
-    }
-
-    /// How many nodes it takes.
-    pub const fn nodes(self) -> u32 {
-        match self {
-            Self::Nodes { count } => count,
-            Self::Gpus { .. } => 1,
-        }
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nodes { count: 1 } => f.write_str("1 node"),
-            Self::Nodes { count } => write!(f, "{count} nodes"),
-            Self::Gpus { count: 1 } => f.write_str("1 gpu"),
-            Self::Gpus { count } => write!(f, "{count} gpus"),
-        }
-    }
-}
 
 /// A request for hardware, checked: everything a decision depends on besides the state of the cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,9 +31,38 @@ pub struct LeaseSpec {
     /// open. The end may be open for internal classes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// CPU and memory on each of its nodes; absent for the share that goes with its GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostShare>,
+    /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_cap_watts: Option<u32>,
     /// What its holder calls it; says nothing to the scheduler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// CPU and memory of a node.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct HostShare {
+    /// Thousandths of a hardware thread.
+    pub cpu_milli: u64,
+    /// Memory in MiB.
+    pub memory_mib: u64,
 }
 
 impl LeaseSpec {

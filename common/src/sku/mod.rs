@@ -25,12 +25,25 @@ pub struct Sku {
     /// Geometry family for MIG; absent where the GPU has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mig: Option<String>,
+    /// Hardware threads of one node, shared out with its GPUs; 0 where they are not counted.
+    #[serde(default)]
+    pub cpus: u32,
+    /// Memory of one node in MiB, shared out with its GPUs; 0 where it is not counted.
+    #[serde(default)]
+    pub memory_mib: u64,
+    /// Smallest power limit one GPU can be set to, in watts.
+    #[serde(default = "one")]
+    pub gpu_watts_min: u32,
     /// Default power limit of one GPU, in watts.
     pub gpu_watts: u32,
     /// Largest power limit of one GPU, in watts.
     pub gpu_watts_max: u32,
     /// What the node draws besides its GPUs at full load, in watts.
     pub overhead_watts: u32,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 impl Sku {
@@ -45,12 +58,19 @@ impl Sku {
         Bytes::from_mib(self.gpu_memory_mib)
     }
 
-    /// The most `gpus` GPUs of a node may draw at their default limit, with the whole node's
-    /// overhead where all of them are taken and the GPUs' share of it otherwise.
+    /// The most `gpus` GPUs of a node may draw at their default limit.
     pub fn envelope(&self, gpus: u8) -> MilliWatts {
+        self.envelope_capped(gpus, None)
+    }
+
+    /// The most `gpus` GPUs of a node may draw with each held to `cap` watts, or to its default
+    /// limit: with the whole node's overhead where all of them are taken, and the GPUs' share of it
+    /// otherwise, rounded up, so that shares never sum to less than the whole.
+    pub fn envelope_capped(&self, gpus: u8, cap: Option<u32>) -> MilliWatts {
         let taken = u64::from(gpus);
-        let overhead = u64::from(self.overhead_watts) * taken / u64::from(self.gpus.max(1));
-        MilliWatts::from_watts(u64::from(self.gpu_watts) * taken + overhead)
+        let overhead = u64::from(self.overhead_watts) * taken * 1000;
+        let watts = u64::from(cap.unwrap_or(self.gpu_watts)) * taken;
+        MilliWatts::from_watts(watts) + MilliWatts(overhead.div_ceil(u64::from(self.gpus.max(1))))
     }
 }
 
@@ -147,6 +167,14 @@ fn check(sku: &Sku) -> Result<(), SkuError> {
             1..=10_000,
             "1 to 10000",
         ),
+        (
+            "gpu_watts_min",
+            u64::from(sku.gpu_watts_min),
+            1..=u64::from(sku.gpu_watts),
+            "1 to gpu_watts",
+        ),
+        ("cpus", u64::from(sku.cpus), 0..=10_000, "0 to 10000"),
+        ("memory_mib", sku.memory_mib, 0..=1 << 30, "0 to 1073741824"),
         (
             "gpu_watts_max",
             u64::from(sku.gpu_watts_max),

@@ -233,7 +233,7 @@ impl State {
             .map(|id| &self.leases[id]);
         leases
             .filter(|lease| lease.state.holds_hardware() || lease.state == LeaseState::Settling)
-            .map(|lease| lease.spec.shape.gpus(self.gpus_per_node(lease)))
+            .map(|lease| lease.gpus(self.gpus_per_node(lease)))
             .sum()
     }
 

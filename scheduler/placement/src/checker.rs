@@ -139,13 +139,14 @@ fn check_times(request: &Request, now: Timestamp, plan: &Plan, found: &mut Vec<V
 fn check_shape(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Violation>) {
     let nodes = plan.nodes.len() as u64;
     let right = match request.shape {
-        Shape::Nodes { count } => {
+        Shape::Nodes { count, .. } => {
             let has_gpus = plan
                 .nodes
                 .iter()
                 .all(|n| fleet.nodes.get(&n).is_some_and(|(spec, _)| spec.gpus > 0));
             count > 0 && nodes == u64::from(count) && plan.gpus.is_empty() && has_gpus
         }
+        Shape::Unit { .. } => false,
         Shape::Gpus { count } => {
             let named: Vec<_> = plan.gpus.iter().collect();
             match named.as_slice() {
@@ -161,7 +162,7 @@ fn check_shape(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Vi
     };
     if !right {
         found.push(Violation::Shape {
-            shape: request.shape,
+            shape: request.shape.clone(),
         });
     }
 }

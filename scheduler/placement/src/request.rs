@@ -59,7 +59,7 @@ impl From<&LeaseSpec> for Request {
         Self {
             account: spec.account.clone(),
             class: spec.class,
-            shape: spec.shape,
+            shape: spec.shape.clone(),
             sku: spec.sku.clone(),
             within: spec.within,
             start: spec.start,
@@ -94,6 +94,8 @@ mod tests {
             start: None,
             length: Some(Span::from_hours(2)),
             until: None,
+            host: None,
+            gpu_cap_watts: None,
             name: None,
         };
         let until = LeaseSpec {

@@ -139,7 +139,7 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
             reason: None,
         }),
         _ => Command::CreateLease(CreateLease {
-            shape: Shape::Nodes { count: 0 },
+            shape: Shape::nodes(0),
             ..lease(rng, now)
         }),
     }
@@ -158,7 +158,7 @@ fn lease(rng: &mut Rng, now: Timestamp) -> CreateLease {
     let class = *rng.pick(classes);
     let count = u32::try_from(rng.below(3) + 1).unwrap_or(1);
     let shape = match rng.below(2) {
-        0 => Shape::Nodes { count },
+        0 => Shape::nodes(count),
         _ => Shape::Gpus {
             count: count.min(2),
         },
@@ -176,6 +176,8 @@ fn lease(rng: &mut Rng, now: Timestamp) -> CreateLease {
         start,
         length: (!is_open).then(|| Span::from_mins(minutes)),
         until: None,
+        host: None,
+        gpu_cap_watts: None,
         name: None,
     }
 }

@@ -193,6 +193,12 @@ fn unblocked(by: &Unblock) -> String {
             )
         }
         Unblock::NodesRecover { nodes } => format!("{} back in order", counted(*nodes, "node")),
+        Unblock::PowerFreed { unit, watts } => {
+            format!("{watts} W more of power budget below {unit}")
+        }
+        Unblock::LowerCap { gpu_cap_watts } => {
+            format!("asking for --power-cap-w {gpu_cap_watts} or less")
+        }
         Unblock::QuotaFreed { gpus } => format!("{} more of quota", counted(*gpus, "GPU")),
     }
 }

@@ -23,7 +23,7 @@ fn active() -> LeaseView {
         conditions: Vec::new(),
         epoch: Epoch(1),
         generation: Generation(1),
-        shape: Shape::Nodes { count: 4 },
+        shape: Shape::nodes(4),
         sku: "h200".parse().unwrap(),
         within: Locality::Rack,
         created: "2026-11-22T09:14:00Z".parse().unwrap(),
@@ -49,7 +49,7 @@ fn waiting() -> LeaseView {
     LeaseView {
         id: LeaseId(8),
         state: LeaseState::Requested,
-        shape: Shape::Gpus { count: 2 },
+        shape: Shape::gpus(2),
         within: Locality::Cell,
         start: None,
         end: None,

@@ -32,7 +32,7 @@ impl State {
             account: spec.account.clone(),
             quota: u64::from(quota?),
             used: self.gpus_of(&spec.account),
-            wants: spec.shape.gpus(sku.gpus),
+            wants: spec.shape.least_gpus(sku.gpus),
         };
         (over.used + over.wants > over.quota).then_some(over)
     }

@@ -4,7 +4,7 @@ use crate::state::State;
 use leasehold_common::account::Account;
 use leasehold_common::api::{CreateLease, Problem, ProblemCode};
 use leasehold_common::class::{Class, Side};
-use leasehold_common::lease::{LeaseSpec, Shape};
+use leasehold_common::lease::{HostShare, LeaseSpec, Shape};
 use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
 
@@ -51,7 +51,9 @@ impl State {
                 known.join(", "),
             )
         })?;
-        check_shape(wish.shape, sku)?;
+        check_shape(&wish.shape, sku)?;
+        check_host(wish.host, sku)?;
+        check_cap(wish.gpu_cap_watts, sku)?;
         let start = check_times(&wish, account.side, now)?;
         check_name(wish.name.as_deref())?;
         let spec = LeaseSpec {
@@ -60,6 +62,8 @@ impl State {
             shape: wish.shape,
             sku: wish.sku,
             within: wish.within,
+            host: wish.host,
+            gpu_cap_watts: wish.gpu_cap_watts,
             start,
             length: wish.length,
             until: wish.until,
@@ -85,23 +89,72 @@ fn check_class(class: Class, side: Side) -> Result<(), Problem> {
     ))
 }
 
-fn check_shape(shape: Shape, sku: &Sku) -> Result<(), Problem> {
-    let (count, most, of) = match shape {
-        Shape::Nodes { count } => (count, NODES_MAX, String::from("nodes")),
-        Shape::Gpus { count } => (
-            count,
-            u32::from(sku.gpus),
-            format!("GPUs of one {}", sku.name),
-        ),
+fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
+    let between = |field, value: u32, least: u32, most: u32, of: String| {
+        if (least..=most).contains(&value) {
+            return Ok(());
+        }
+        let allowed = format!("{least} to {most} {of}");
+        Err(Problem::field(field, value, allowed))
     };
-    if (1..=most).contains(&count) {
-        return Ok(());
+    match shape {
+        Shape::Nodes {
+            count,
+            at_least,
+            spares,
+        } => {
+            between("shape.count", *count, 1, NODES_MAX, "nodes".to_owned())?;
+            let rigid = at_least.is_none() && *spares == 0;
+            if !rigid {
+                let allowed = "a count alone: neither at_least nor spares are planned yet";
+                return Err(Problem::field("shape", shape, allowed));
+            }
+            if let Some(least) = at_least {
+                let of = "nodes, the count asked for".to_owned();
+                between("shape.at_least", *least, 1, *count, of)?;
+            }
+            let most = u32::from(sku.nodes_per_domain) - 1;
+            let of = format!("nodes of each domain of {}", sku.name);
+            between("shape.spares", *spares, 0, most, of)
+        }
+        Shape::Gpus { count } => {
+            let of = format!("GPUs of one {}", sku.name);
+            between("shape.count", *count, 1, u32::from(sku.gpus), of)
+        }
+        Shape::Unit { prefix } => Err(Problem::field(
+            "shape.kind",
+            format!("unit of {prefix}"),
+            "nodes or gpus",
+        )),
     }
-    Err(Problem::field(
-        "shape.count",
-        count,
-        format!("1 to {most} {of}"),
-    ))
+}
+
+fn check_host(host: Option<HostShare>, sku: &Sku) -> Result<(), Problem> {
+    let Some(host) = host else {
+        return Ok(());
+    };
+    let has = [
+        ("host.cpu_milli", host.cpu_milli, u64::from(sku.cpus) * 1000),
+        ("host.memory_mib", host.memory_mib, sku.memory_mib),
+    ];
+    for (field, asked, there) in has {
+        if asked > there {
+            let allowed = format!("0 to {there}, what one {} has", sku.name);
+            return Err(Problem::field(field, asked, allowed));
+        }
+    }
+    Ok(())
+}
+
+fn check_cap(cap: Option<u32>, sku: &Sku) -> Result<(), Problem> {
+    match cap {
+        Some(cap) if !(sku.gpu_watts_min..=sku.gpu_watts_max).contains(&cap) => {
+            let (least, most) = (sku.gpu_watts_min, sku.gpu_watts_max);
+            let allowed = format!("{least} to {most} for {}", sku.name);
+            Err(Problem::field("gpu_cap_watts", cap, allowed))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Gives the start, where it is to come.

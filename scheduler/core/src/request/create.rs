@@ -116,7 +116,7 @@ impl State {
         let why = over.explanation(Outcome::Never);
         let mut problem = Problem::new(ProblemCode::QuotaExceeded, over.to_string()).about(
             "shape",
-            spec.shape,
+            &spec.shape,
             format!("{} GPUs or fewer", over.left()),
         );
         problem.reasons.clone_from(&why.reasons);

@@ -125,7 +125,7 @@ impl State {
         if nodes <= CONFIRM_ABOVE {
             return Ok(());
         }
-        let gpus = lease.spec.shape.gpus(self.gpus_per_node(lease));
+        let gpus = lease.gpus(self.gpus_per_node(lease));
         if wish.confirm_gpus == Some(gpus) {
             return Ok(());
         }

@@ -65,16 +65,18 @@ pub fn wish(shape: Shape) -> CreateLease {
         start: None,
         length: Some(minutes(120)),
         until: None,
+        host: None,
+        gpu_cap_watts: None,
         name: None,
     }
 }
 
 pub fn nodes(count: u32) -> Shape {
-    Shape::Nodes { count }
+    Shape::nodes(count)
 }
 
 pub fn gpus(count: u32) -> Shape {
-    Shape::Gpus { count }
+    Shape::gpus(count)
 }
 
 pub fn inventory(count: usize) -> ImportNodes {

@@ -16,7 +16,7 @@ use leasehold_common::topology::Locality;
 /// The first start after the survey's at which the request fits; absent where only something other
 /// than time would help. Nodes that are flagged, silent or out of service are taken to stay so.
 pub(super) fn earliest(survey: &Survey<'_>, policy: &Policy) -> Option<Timestamp> {
-    let wanted = i64::from(survey.request.shape.nodes());
+    let wanted = i64::from(survey.request.shape.least_nodes());
     // One node is in one unit of any size, and small units are swept sooner.
     let level = match wanted {
         1 => Locality::Domain,

@@ -17,7 +17,7 @@ fn reason(reason: Reason, detail: String) -> Option<RankedReason> {
 
 /// What is wrong with the request itself, if it is to start then.
 pub(super) fn contradiction(request: &Request, start: Timestamp) -> Option<RankedReason> {
-    if let Shape::Nodes { count: 0 } | Shape::Gpus { count: 0 } = request.shape {
+    if let Shape::Nodes { count: 0, .. } | Shape::Gpus { count: 0 } = request.shape {
         return reason(Reason::Invalid, "it asks for nothing".to_owned());
     }
     match request.end {
@@ -62,7 +62,8 @@ pub(super) fn impossible(survey: &Survey<'_>) -> Option<RankedReason> {
                 format!("{shape}: no node of sku {sku} with as many may serve the {side} side"),
             )
         }
-        Shape::Nodes { count: wanted } => {
+        Shape::Unit { .. } => None,
+        Shape::Nodes { count: wanted, .. } => {
             let most = survey
                 .units(*within)
                 .map(|unit| count(unit.iter().filter(|s| s.verdict.is_eligible()).count()))

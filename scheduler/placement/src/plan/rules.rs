@@ -165,7 +165,7 @@ impl Verdict {
 /// because what no sound node could give is no node's fault.
 fn need(node: &Node, request: &Request, largest: u8) -> u8 {
     match request.shape {
-        Shape::Nodes { .. } => node.spec.gpus.max(1),
+        Shape::Nodes { .. } | Shape::Unit { .. } => node.spec.gpus.max(1),
         Shape::Gpus { count } => {
             let count = u8::try_from(count).unwrap_or(u8::MAX);
             if node.spec.sku == request.sku {

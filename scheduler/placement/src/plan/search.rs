@@ -17,7 +17,9 @@ pub(super) struct Found {
 /// The best placement; absent where there is none.
 pub(super) fn search(survey: &Survey<'_>) -> Option<Found> {
     let podium = match survey.request.shape {
-        Shape::Nodes { count } => gang::candidates(survey, count),
+        Shape::Nodes { .. } | Shape::Unit { .. } => {
+            gang::candidates(survey, survey.request.shape.least_nodes())
+        }
         Shape::Gpus { count } => gpu_candidates(survey, count),
     };
     let mut ranked = podium.best.into_iter();

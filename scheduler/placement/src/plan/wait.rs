@@ -20,7 +20,7 @@ const LEASES_NAMED: usize = 8;
 
 /// The explanation of a request that does not fit now and could.
 pub(super) fn explain(survey: &Survey<'_>, policy: &Policy, now: Timestamp) -> Explanation {
-    let wanted = survey.request.shape.nodes();
+    let wanted = survey.request.shape.least_nodes();
     let stand = Standing::of(survey);
     let mut why = survey.explanation(Outcome::Wait);
     if survey.fit < wanted {
@@ -69,7 +69,7 @@ struct Standing {
 
 impl Standing {
     fn of(survey: &Survey<'_>) -> Self {
-        let wanted = survey.request.shape.nodes();
+        let wanted = survey.request.shape.least_nodes();
         let mut standing = Self {
             alone: [0; Cause::ALL.len()],
             any: [false; Cause::ALL.len()],
@@ -135,7 +135,7 @@ fn reasons(survey: &Survey<'_>, stand: &Standing, now: Timestamp) -> Vec<RankedR
 fn fragmented(survey: &Survey<'_>, stand: &Standing) -> Option<RankedReason> {
     let within = survey.request.within;
     let (nodes, detail) = match survey.request.shape {
-        Shape::Nodes { count: wanted } if survey.fit >= wanted => (
+        Shape::Nodes { count: wanted, .. } if survey.fit >= wanted => (
             survey.fit,
             format!(
                 "{} nodes are free, but no {within} has more than {} of the {wanted} asked",
@@ -161,7 +161,7 @@ fn fragmented(survey: &Survey<'_>, stand: &Standing) -> Option<RankedReason> {
                 ),
             )
         }
-        Shape::Nodes { .. } => return None,
+        Shape::Nodes { .. } | Shape::Unit { .. } => return None,
     };
     Some(RankedReason {
         reason: Reason::Fragmented,
@@ -173,10 +173,10 @@ fn fragmented(survey: &Survey<'_>, stand: &Standing) -> Option<RankedReason> {
 fn in_words(survey: &Survey<'_>, cause: Cause, nodes: u32) -> (Reason, String) {
     let Request { shape, within, .. } = survey.request;
     let asked = match *shape {
-        Shape::Nodes { count } if survey.fit < count => {
+        Shape::Nodes { count, .. } if survey.fit < count => {
             format!("{} of the {count} nodes asked are free", survey.fit)
         }
-        Shape::Nodes { .. } => format!("no {within} has {shape} free"),
+        Shape::Nodes { .. } | Shape::Unit { .. } => format!("no {within} has {shape} free"),
         Shape::Gpus { .. } => format!("no node can give {shape}"),
     };
     match cause {

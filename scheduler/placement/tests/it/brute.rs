@@ -16,10 +16,11 @@ pub fn any_placement(fleet: &Fleet, request: &Request, policy: &Policy, start: T
         nodes: [].into_iter().collect(),
         gpus: [].into(),
     };
-    match request.shape {
-        Shape::Nodes { count } => {
+    match &request.shape {
+        Shape::Unit { .. } => {}
+        Shape::Nodes { count, .. } => {
             for subset in 0..1_u32 << nodes.len() {
-                if subset.count_ones() == count {
+                if subset.count_ones() == *count {
                     let chosen = nodes.iter().enumerate();
                     let chosen = chosen.filter(|(at, _)| subset >> at & 1 == 1);
                     plans.push(Plan {
@@ -32,7 +33,7 @@ pub fn any_placement(fleet: &Fleet, request: &Request, policy: &Policy, start: T
         Shape::Gpus { count } => {
             for &node in &nodes {
                 for slots in 0..1_u16 << fleet.nodes[&node].0.gpus {
-                    if slots.count_ones() == count {
+                    if slots.count_ones() == *count {
                         plans.push(Plan {
                             nodes: [node].into_iter().collect(),
                             gpus: [(node, GpuSlots(slots))].into(),

@@ -8,7 +8,7 @@ use leasehold_placement::{BookError, Booking};
 const N0: NodeIndex = NodeIndex(0);
 
 fn booking(lease: u64, account: &str, slots: u16) -> Booking {
-    let request = asks(Shape::Gpus { count: 1 });
+    let request = asks(Shape::gpus(1));
     Booking {
         lease: LeaseId(lease),
         account: account.parse().unwrap(),

@@ -104,7 +104,7 @@ prop_compose! {
         Request {
             account: account.parse().unwrap(),
             class,
-            shape: if nodes { Shape::Nodes { count } } else { Shape::Gpus { count } },
+            shape: if nodes { Shape::nodes(count) } else { Shape::gpus(count) },
             sku: if other_sku { "h100" } else { "h200" }.parse().unwrap(),
             within,
             start: start.map(step),

@@ -62,12 +62,12 @@ fn told(why: &Explanation) -> String {
 fn gang(count: u32, within: Locality) -> Request {
     Request {
         within,
-        ..asks(Shape::Nodes { count })
+        ..asks(Shape::nodes(count))
     }
 }
 
 fn gpus(count: u32) -> Request {
-    asks(Shape::Gpus { count })
+    asks(Shape::gpus(count))
 }
 
 #[test]

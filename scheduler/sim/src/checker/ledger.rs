@@ -307,7 +307,7 @@ impl Ledger {
         let of_account = self.leases.values().filter(|l| l.spec.account == *account);
         let held: u64 = of_account
             .filter(|l| l.state.holds_hardware() || l.state == LeaseState::Settling)
-            .map(|l| l.spec.shape.gpus(2))
+            .map(|l| l.gpus(2))
             .sum();
         if held > u64::from(quota) {
             return Err(Broken::new(

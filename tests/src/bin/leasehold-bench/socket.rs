@@ -165,6 +165,8 @@ fn one_gpu() -> Result<CreateLease> {
         start: None,
         length: Some(Span::from_hours(1)),
         until: None,
+        host: None,
+        gpu_cap_watts: None,
         name: None,
     })
 }

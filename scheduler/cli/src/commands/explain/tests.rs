@@ -35,7 +35,7 @@ fn four_nodes_in_a_rack() -> LeaseView {
         conditions: Vec::new(),
         epoch: Epoch(1),
         generation: Generation(1),
-        shape: Shape::Nodes { count: 4 },
+        shape: Shape::nodes(4),
         sku: "h200".parse().unwrap(),
         within: Locality::Rack,
         created: at("2026-11-22T09:14:02Z"),

@@ -36,8 +36,8 @@ pub async fn run(verb: Leases, session: &mut Session<'_>) -> Result<Exit, Failur
 /// The request as it goes to the scheduler.
 fn request(args: &CreateLease) -> Result<api::CreateLease, Failure> {
     let shape = match (args.nodes, args.gpus) {
-        (Some(count), None) => Shape::Nodes { count },
-        (None, Some(count)) => Shape::Gpus { count },
+        (Some(count), None) => Shape::nodes(count),
+        (None, Some(count)) => Shape::gpus(count),
         // The parser asks for exactly one; said again for callers that build the arguments.
         _ => {
             return Err(Failure::Usage(
@@ -54,6 +54,8 @@ fn request(args: &CreateLease) -> Result<api::CreateLease, Failure> {
         start: args.start,
         length: args.length,
         until: args.until,
+        host: None,
+        gpu_cap_watts: None,
         name: args.name.clone(),
     })
 }

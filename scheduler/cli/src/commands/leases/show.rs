@@ -58,7 +58,7 @@ fn row(lease: &LeaseView, now: Timestamp) -> Vec<String> {
         lease.class.to_string(),
         lease.state.to_string(),
         lease.sku.to_string(),
-        shape(lease.shape),
+        shape(&lease.shape),
         if lease.gpu_count == 0 {
             String::new()
         } else {
@@ -89,9 +89,19 @@ fn more(lease: &LeaseView) -> [String; 6] {
 }
 
 /// One word, so that columns stay columns.
-fn shape(shape: Shape) -> String {
+fn shape(shape: &Shape) -> String {
     match shape {
-        Shape::Nodes { count } => format!("nodes:{count}"),
+        Shape::Nodes {
+            count,
+            at_least: None,
+            ..
+        } => format!("nodes:{count}"),
+        Shape::Nodes {
+            count,
+            at_least: Some(least),
+            ..
+        } => format!("nodes:{least}..{count}"),
+        Shape::Unit { prefix } => format!("unit:{prefix}"),
         Shape::Gpus { count } => format!("gpus:{count}"),
     }
 }

@@ -1,0 +1,159 @@
+//! How much hardware, in what form.
+
+use crate::topology::Prefix;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How much hardware, in what form.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Shape {
+    /// A gang of whole nodes: all of them or none.
+    Nodes {
+        /// How many.
+        count: u32,
+        /// The fewest it can do with, where it would rather start with fewer than wait; absent
+        /// where it needs all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_least: Option<u32>,
+        /// Nodes to be kept besides, in each domain it goes to, so that a failed node is replaced
+        /// without leaving the domain's NVLink memory.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        spares: u32,
+    },
+    /// GPUs of one node.
+    Gpus {
+        /// How many.
+        count: u32,
+    },
+    /// Everything that can be let below a place: a buy-out.
+    Unit {
+        /// The place; the empty prefix is the whole cell.
+        prefix: Prefix,
+    },
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field over by reference"
+)]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Shape {
+    /// A gang of exactly so many whole nodes.
+    pub const fn nodes(count: u32) -> Self {
+        Self::Nodes {
+            count,
+            at_least: None,
+            spares: 0,
+        }
+    }
+
+    /// So many GPUs of one node.
+    pub const fn gpus(count: u32) -> Self {
+        Self::Gpus { count }
+    }
+
+    /// The fewest GPUs it can do with on nodes with `per_node` of them, as far as the shape alone
+    /// says: of a unit only that it has a node.
+    pub fn least_gpus(&self, per_node: u8) -> u64 {
+        match self {
+            Self::Gpus { count } => u64::from(*count),
+            Self::Nodes { .. } | Self::Unit { .. } => {
+                u64::from(self.least_nodes()) * u64::from(per_node)
+            }
+        }
+    }
+
+    /// The GPUs it asks for on nodes with `per_node` of them, spares aside.
+    pub fn wanted_gpus(&self, per_node: u8) -> u64 {
+        match self {
+            Self::Nodes { count, .. } => u64::from(*count) * u64::from(per_node),
+            Self::Gpus { .. } | Self::Unit { .. } => self.least_gpus(per_node),
+        }
+    }
+
+    /// The fewest nodes it can do with.
+    pub const fn least_nodes(&self) -> u32 {
+        match self {
+            Self::Nodes {
+                at_least: Some(least),
+                ..
+            } => *least,
+            Self::Nodes { count, .. } => *count,
+            Self::Gpus { .. } | Self::Unit { .. } => 1,
+        }
+    }
+
+    /// Whether it takes nodes whole.
+    pub const fn is_whole_nodes(&self) -> bool {
+        match self {
+            Self::Nodes { .. } | Self::Unit { .. } => true,
+            Self::Gpus { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nodes {
+                count,
+                at_least,
+                spares,
+            } => {
+                if let Some(least) = at_least {
+                    write!(f, "{least} to ")?;
+                }
+                let plural = if *count == 1 { "" } else { "s" };
+                write!(f, "{count} node{plural}")?;
+                match spares {
+                    0 => Ok(()),
+                    n => write!(f, " and {n} spare in each domain"),
+                }
+            }
+            Self::Gpus { count: 1 } => f.write_str("1 gpu"),
+            Self::Gpus { count } => write!(f, "{count} gpus"),
+            Self::Unit { prefix } => write!(f, "all of {prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_of_the_first_version_read_and_write_as_they_did() {
+        let gang: Shape = serde_json::from_str(r#"{"kind":"nodes","count":4}"#).unwrap();
+        assert_eq!(gang, Shape::nodes(4));
+        assert_eq!(
+            serde_json::to_string(&gang).unwrap(),
+            r#"{"kind":"nodes","count":4}"#
+        );
+    }
+
+    #[test]
+    fn shapes_are_said_in_words() {
+        let gang = Shape::Nodes {
+            count: 16,
+            at_least: Some(12),
+            spares: 1,
+        };
+        assert_eq!(
+            gang.to_string(),
+            "12 to 16 nodes and 1 spare in each domain"
+        );
+        let all = Shape::Unit {
+            prefix: Prefix::cell(),
+        };
+        assert_eq!(
+            (gang.least_nodes(), all.to_string()),
+            (12, "all of cell".to_owned())
+        );
+    }
+}
