@@ -115,7 +115,7 @@ pub fn violations(
                 found.push(Violation::BadGpu { node, slot });
             }
         }
-        check_neighbours(fleet, request, policy, plan, node, &slots, &mut found);
+        check_neighbours(fleet, request, policy, now, plan, node, &slots, &mut found);
     }
     found
 }
@@ -217,6 +217,7 @@ fn check_neighbours(
     fleet: &Fleet,
     request: &Request,
     policy: &Policy,
+    now: Timestamp,
     plan: &Plan,
     node: NodeIndex,
     slots: &[u8],
@@ -225,7 +226,10 @@ fn check_neighbours(
     for booked in &fleet.bookings {
         let other = &booked.booking;
         let other_end = match other.to {
-            Some(to) if !booked.awaiting_return => Some(to + policy.turnaround),
+            // What should be back already is not, and nobody can say when it will be.
+            Some(to) if !booked.awaiting_return && to + policy.turnaround > now => {
+                Some(to + policy.turnaround)
+            }
             _ => None,
         };
         let mine_end = plan.end.map(|end| end + policy.turnaround);

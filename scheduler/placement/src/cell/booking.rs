@@ -162,6 +162,7 @@ impl Cell {
         if let Some(booked) = self.bookings.remove(&lease) {
             for index in booked.booking.nodes.iter() {
                 self.held(index).drop_hold(lease);
+                self.restance(index);
             }
         }
     }
@@ -219,6 +220,7 @@ impl Cell {
             self.bookings.remove(&lease);
         }
         self.held(node).drop_hold(lease);
+        self.restance(node);
     }
 
     fn add(&mut self, booked: Booked) -> Result<(), BookError> {
@@ -241,16 +243,19 @@ impl Cell {
             account: booking.account.clone(),
             class: booking.class,
         });
+        let account = self.index.account_id(&booking.account);
         for index in booking.nodes.iter() {
             let hold = Hold {
                 lease,
                 holder: Arc::clone(&holder),
+                account,
                 from: booking.from,
                 to: booking.to,
                 slots: booking.slots(index),
                 awaiting_return: booked.awaiting_return,
             };
             self.held(index).add(hold);
+            self.restance(index);
         }
         self.bookings.insert(lease, booked);
         Ok(())
@@ -270,6 +275,7 @@ impl Cell {
             let mut hold = node.drop_hold(lease).expect("a booked node has its hold");
             change(&mut hold);
             node.add(hold);
+            self.restance(index);
         }
         let booked = self.bookings.get_mut(&lease).expect("callers looked");
         booked.booking.nodes = nodes;

@@ -1,6 +1,6 @@
 //! Proof that what the cell keeps twice agrees.
 
-use super::Cell;
+use super::{Cell, PoolId, Stance};
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,27 @@ impl Cell {
     pub fn check(&self) {
         self.check_order();
         self.check_holds();
+        self.index.check();
+        self.check_stances();
         let mut skus: BTreeMap<SkuName, BTreeMap<u8, u32>> = BTreeMap::new();
         for (_, node) in self.in_order() {
             let counts = skus.entry(node.spec.sku.clone()).or_default();
             *counts.entry(node.spec.gpus).or_default() += 1;
         }
         assert_eq!(self.skus, skus, "nodes are counted by sku");
+    }
+
+    fn check_stances(&self) {
+        let mut whole: BTreeMap<PoolId, u32> = BTreeMap::new();
+        for (index, node) in self.in_order() {
+            let stance = self.index.stance(index).expect("every node stands");
+            assert_eq!(*stance, Stance::of(node, self.now), "node {index} stands");
+            let (pool, _) = self.index.pools.of(index);
+            *whole.entry(pool).or_default() += u32::from(stance.is_whole());
+        }
+        for (pool, whole) in whole {
+            assert_eq!(self.index.pools.get(pool).whole, whole);
+        }
     }
 
     fn check_order(&self) {

@@ -2,17 +2,24 @@
 //! has it when.
 //!
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
-//! on it, `booking` what a lease has and the only code that changes holds, `check` proves that
-//! what is kept twice agrees.
+//! on it, `booking` what a lease has and the only code that changes holds. `stance` is how a node
+//! stands now, `pool` which nodes are packed together, `index` what decisions look up in both, and
+//! `check` proves that what is kept twice agrees.
 
 mod booking;
 mod check;
+mod index;
 mod node;
+mod pool;
+mod stance;
 
 pub use booking::{BookError, Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
+pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
+pub(crate) use pool::{PoolId, PoolKey};
+pub(crate) use stance::{AccountId, Fitness, Group, Kind, SkuId, Stance};
 
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
@@ -24,7 +31,7 @@ use std::collections::BTreeMap;
 /// Changing a condition or a booking costs the nodes it touches, and their few holds. Admitting or
 /// removing a node also shifts four bytes of the topology order for every node behind it, 50 KB in
 /// a cell of 12,500: less than a tree would cost each decision that walks it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Cell {
     /// By node index. Indices are never used again, so there are holes.
     nodes: Vec<Option<Node>>,
@@ -34,7 +41,27 @@ pub struct Cell {
     bookings: BTreeMap<LeaseId, Booked>,
     /// How many nodes of a SKU have how many GPUs; kept so that an unknown SKU is known at once.
     skus: BTreeMap<SkuName, BTreeMap<u8, u32>>,
+    /// What decisions look up.
+    index: Index,
+    /// The present, as far as the index is concerned: which bookings have begun.
+    now: Timestamp,
 }
+
+/// Cells are equal where their nodes and bookings are: the index follows from those.
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        fn all(cell: &Cell) -> impl Iterator<Item = Option<(&NodeSpec, &NodeCondition, &[Hold])>> {
+            let nodes = cell.nodes.iter().map(Option::as_ref);
+            nodes.map(|node| Some((&node?.spec, &node?.condition, node?.holds.as_slice())))
+        }
+        self.order == other.order
+            && self.bookings == other.bookings
+            && self.now == other.now
+            && all(self).eq(all(other))
+    }
+}
+
+impl Eq for Cell {}
 
 /// A node that cannot be removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,19 +85,24 @@ impl Cell {
         let known = self.slot(index).take();
         let (condition, holds) = match known {
             Some(node) => {
-                self.take_out_of_order(index, &node);
+                self.forget(index, &node);
                 (node.condition, node.holds)
             }
             None => (NodeCondition::UNKNOWN, Vec::new()),
         };
         let counts = self.skus.entry(spec.sku.clone()).or_default();
         *counts.entry(spec.gpus).or_default() += 1;
-        let node = Node::new(spec, condition, holds);
+        let sku = self.index.sku_id(&spec.sku);
+        let node = Node::new(spec, sku, condition, holds);
         let place = self.place_of(index, &node);
         self.order.insert(place, index);
+        for moved in self.index.pools.admit(index, &node.spec.path) {
+            self.move_pool(moved);
+        }
         *self.slot(index) = Some(node);
         self.compare_neighbours(place);
         self.compare_neighbours(place + 1);
+        self.restance(index);
     }
 
     /// Forgets a node; nothing happens where it is not known.
@@ -85,7 +117,7 @@ impl Cell {
             });
         }
         if let Some(node) = self.slot(index).take() {
-            self.take_out_of_order(index, &node);
+            self.forget(index, &node);
         }
         // So that a cell depends on what is in it and not on what once was.
         while self.nodes.last().is_some_and(Option::is_none) {
@@ -98,6 +130,16 @@ impl Cell {
     pub fn set_condition(&mut self, index: NodeIndex, condition: NodeCondition) {
         if let Some(node) = self.node_mut(index) {
             node.condition = condition;
+            self.restance(index);
+        }
+    }
+
+    /// Lets time go on: bookings that begin by `now` are leases now. Decisions for an instant after
+    /// this are right without it, but those that follow many of them are slower.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        while let Some(node) = self.index.next_to_begin(self.now) {
+            self.restance(node);
         }
     }
 
@@ -166,12 +208,61 @@ impl Cell {
         Some(*gpus)
     }
 
+    /// How many GPUs nodes of that SKU have, each number once.
+    pub(crate) fn sizes(&self, sku: &SkuName) -> impl Iterator<Item = u8> {
+        self.skus
+            .get(sku)
+            .into_iter()
+            .flat_map(|s| s.keys().copied())
+    }
+
     /// Every node in topology order.
     pub(crate) fn in_order(&self) -> impl Iterator<Item = (NodeIndex, &Node)> {
         self.order.iter().map(|&index| {
             let node = self.node(index).expect("nodes in the order exist");
             (index, node)
         })
+    }
+
+    /// What decisions look up.
+    pub(crate) const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The present, as far as the cell was told.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Works out how a node stands, after anything about it has changed.
+    fn restance(&mut self, index: NodeIndex) {
+        let node = self.nodes[index.as_usize()]
+            .as_ref()
+            .expect("callers have the node");
+        let entry = index::Entry {
+            stance: Stance::of(node, self.now),
+            tail: node.tail(),
+            next: node.next(self.now),
+        };
+        self.index.set(index, Some(entry));
+    }
+
+    /// Takes a node out of the order, its pool and the index.
+    fn forget(&mut self, index: NodeIndex, node: &Node) {
+        self.take_out_of_order(index, node);
+        self.index.set(index, None);
+        for moved in self.index.pools.dismiss(index, &node.spec.path) {
+            self.move_pool(moved);
+        }
+    }
+
+    /// Enters a node again, after its domain got or lost a second node.
+    fn move_pool(&mut self, index: NodeIndex) {
+        let node = self.node(index).expect("nodes of a domain exist");
+        let path = node.spec.path.clone();
+        self.index.set(index, None);
+        self.index.pools.settle(index, &path);
+        self.restance(index);
     }
 
     pub(crate) fn node(&self, index: NodeIndex) -> Option<&Node> {

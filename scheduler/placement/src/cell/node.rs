@@ -1,5 +1,6 @@
 //! One node: what it is, what is the matter with it, who has it when.
 
+use super::stance::{AccountId, SkuId};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{AccountName, LeaseId, SkuName};
 use leasehold_common::lease::GpuSlots;
@@ -107,12 +108,14 @@ pub struct Holder {
 }
 
 /// A lease's hold on one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Hold {
     /// The lease.
     pub lease: LeaseId,
     /// Whose it is.
     pub holder: Arc<Holder>,
+    /// That account's number.
+    pub(crate) account: AccountId,
     /// From this instant.
     pub from: Timestamp,
     /// Until this one, when access ends or ended; absent for an open end.
@@ -122,6 +125,24 @@ pub struct Hold {
     /// Whether the lease is over and the hardware not back: it is nobody's until then.
     pub awaiting_return: bool,
 }
+
+/// As records have it: an account's number is a matter of this cell's own.
+impl PartialEq for Hold {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |hold: &Self| {
+            (
+                hold.lease,
+                hold.from,
+                hold.to,
+                hold.slots,
+                hold.awaiting_return,
+            )
+        };
+        all(self) == all(other) && self.holder == other.holder
+    }
+}
+
+impl Eq for Hold {}
 
 impl Hold {
     /// What a hold on a whole node has.
@@ -142,9 +163,10 @@ impl Hold {
 }
 
 /// A node of the cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) spec: NodeSpec,
+    pub(crate) sku: SkuId,
     pub(crate) condition: NodeCondition,
     /// By start, then lease.
     pub(crate) holds: Vec<Hold>,
@@ -155,9 +177,15 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(super) const fn new(spec: NodeSpec, condition: NodeCondition, holds: Vec<Hold>) -> Self {
+    pub(super) const fn new(
+        spec: NodeSpec,
+        sku: SkuId,
+        condition: NodeCondition,
+        holds: Vec<Hold>,
+    ) -> Self {
         Self {
             spec,
+            sku,
             condition,
             holds,
             shared: 0,
@@ -171,6 +199,22 @@ impl Node {
             .zip(mine.iter().zip(theirs))
             .find(|(_, (mine, theirs))| *mine != theirs)
             .map_or(4, |(part, _)| part)
+    }
+
+    /// When every lease on it has ended; absent where there is none, or one without an end or whose
+    /// hardware is late.
+    pub(super) fn tail(&self) -> Option<Timestamp> {
+        let ends = self
+            .holds
+            .iter()
+            .map(|hold| hold.to.filter(|_| !hold.awaiting_return));
+        ends.reduce(|last, end| Some(last?.max(end?)))?
+    }
+
+    /// When the first booking to come begins.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let first = self.holds.iter().find(|hold| hold.from > now)?;
+        Some(first.from)
     }
 
     /// Puts a hold in its place among the others.

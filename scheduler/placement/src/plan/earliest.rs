@@ -5,76 +5,140 @@
 //! which enough nodes of one unit fit together. That is exact, and costs one more look at each
 //! node and its holds, where trying the instants one after another would cost a look at the cell for
 //! each of thousands.
+//!
+//! For one node it is shorter still: nodes that others have are free when their last lease is over,
+//! and the index has them in that order. Only the account's own nodes and those with bookings to
+//! come can be had before.
 
+use super::ask::{Ask, Need};
 use super::rules::judge;
 use super::survey::{Seat, Survey};
-use super::window::Window;
-use crate::request::{End, Policy};
+use crate::cell::{Node, Stance};
+use crate::request::End;
+use leasehold_common::ids::NodeIndex;
 use leasehold_common::time::Timestamp;
-use leasehold_common::topology::Locality;
 
-/// The first start after the survey's at which the request fits; absent where only something other
-/// than time would help. Nodes that are flagged, silent or out of service are taken to stay so.
-pub(super) fn earliest(survey: &Survey<'_>, policy: &Policy) -> Option<Timestamp> {
-    let wanted = i64::from(survey.request.shape.least_nodes());
-    // One node is in one unit of any size, and small units are swept sooner.
-    let level = match wanted {
-        1 => Locality::Domain,
-        _ => survey.request.within,
-    };
+/// The first start after the one asked for at which some node fits, and the first node that then
+/// does; absent where only something other than time would help. Nodes that are flagged, silent or
+/// out of service are taken to stay so.
+pub(super) fn first_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
+    let (_, index) = ask.sku?;
+    let mut instants = Vec::new();
+    let own = ask.account.and_then(|account| index.beside.get(&account));
+    let own = own
+        .filter(|_| matches!(ask.need, Need::Gpus(_)))
+        .into_iter()
+        .flat_map(|own| &own.nodes);
+    let one_by_one = index
+        .involved
+        .iter()
+        .chain(own)
+        .filter_map(|node| {
+            let (known, stance) = ask.look(*node);
+            let at = first_on(ask, known, stance, &mut instants)?;
+            Some((at, *node))
+        })
+        .min();
+    let by_tail = first_by_tail(ask);
+    [one_by_one, by_tail].into_iter().flatten().min()
+}
+
+/// Among nodes without bookings to come, when the leases on them are over.
+fn first_by_tail(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
+    let (_, index) = ask.sku?;
+    for (tail, node) in index.tails.range((ask.window.last_end(), NodeIndex(0))..) {
+        let Some(at) = ask.window.after(Some(*tail)) else {
+            // It should be back already.
+            continue;
+        };
+        if at <= ask.window.start {
+            continue;
+        }
+        if !is_in_time(ask, at) {
+            return None;
+        }
+        let (known, stance) = ask.look(*node);
+        if !stance.is_involved && judge(known, stance, &ask.at(at)).faults.fits() {
+            return Some((at, *node));
+        }
+    }
+    None
+}
+
+fn is_in_time(ask: &Ask<'_>, at: Timestamp) -> bool {
+    match ask.request.end {
+        End::At(until) => at < until,
+        End::Open | End::After(_) => true,
+    }
+}
+
+/// The first start after the one asked for at which a node fits.
+fn first_on(
+    ask: &Ask<'_>,
+    node: &Node,
+    stance: &Stance,
+    instants: &mut Vec<Timestamp>,
+) -> Option<Timestamp> {
+    if !judge(node, stance, ask).faults.may_fit_later() {
+        return None;
+    }
+    turns(ask, node, instants);
+    instants
+        .iter()
+        .copied()
+        .find(|at| judge(node, stance, &ask.at(*at)).faults.fits())
+}
+
+/// The first start after the survey's at which so many nodes fit in one unit.
+pub(super) fn first_of_gang(survey: &Survey<'_>, wanted: u32) -> Option<Timestamp> {
     let mut best: Option<Timestamp> = None;
     let mut changes: Vec<(Timestamp, i64)> = Vec::new();
     let mut instants: Vec<Timestamp> = Vec::new();
-    for unit in survey.units(level) {
+    for unit in survey.units(survey.ask.request.within) {
         changes.clear();
-        for seat in unit.iter().filter(|seat| seat.verdict.may_fit_later()) {
-            starts(survey, policy, seat, &mut instants, &mut changes);
+        if unit.len() < wanted as usize {
+            continue;
+        }
+        for seat in unit.iter().filter(|seat| seat.faults.may_fit_later()) {
+            starts(&survey.ask, seat, &mut instants, &mut changes);
         }
         changes.sort_unstable_by_key(|(at, _)| *at);
-        if let Some(at) = first_with(&changes, wanted) {
+        if let Some(at) = first_with(&changes, i64::from(wanted)) {
             best = Some(best.map_or(at, |best| best.min(at)));
         }
     }
     best
 }
 
-/// Adds the instants from which a node fits, and those from which it no longer does.
-fn starts(
-    survey: &Survey<'_>,
-    policy: &Policy,
-    seat: &Seat<'_>,
-    instants: &mut Vec<Timestamp>,
-    changes: &mut Vec<(Timestamp, i64)>,
-) {
-    let Survey {
-        request,
-        window,
-        largest,
-        ..
-    } = survey;
-    let from = window.start;
+/// The instants after the start asked for at which it can change whether a node fits, in order.
+fn turns(ask: &Ask<'_>, node: &Node, instants: &mut Vec<Timestamp>) {
     instants.clear();
-    for hold in &seat.node.holds {
-        let turns = window.turns(request.end, hold);
-        instants.extend(turns.filter(|at| *at > from));
-    }
-    if let End::At(until) = request.end {
-        instants.retain(|at| *at < until);
+    for hold in &node.holds {
+        let turns = ask.window.turns(ask.request.end, hold);
+        instants.extend(turns.filter(|at| *at > ask.window.start && is_in_time(ask, *at)));
     }
     instants.sort_unstable();
     instants.dedup();
-    let mut fitted = seat.verdict.fits();
+}
+
+/// Adds the instants from which a node fits, and those from which it no longer does.
+fn starts(
+    ask: &Ask<'_>,
+    seat: &Seat,
+    instants: &mut Vec<Timestamp>,
+    changes: &mut Vec<(Timestamp, i64)>,
+) {
+    let mut fitted = seat.faults.fits();
     if fitted {
-        changes.push((from, 1));
+        changes.push((ask.window.start, 1));
     }
+    let (node, stance) = ask.look(seat.index);
+    if node.holds.is_empty() {
+        return;
+    }
+    turns(ask, node, instants);
     for &at in instants.iter() {
-        let fits = judge(
-            seat.node,
-            request,
-            *largest,
-            &Window::new(request, policy, at),
-        )
-        .fits();
+        let fits = judge(node, stance, &ask.at(at)).faults.fits();
         if fits != fitted {
             changes.push((at, if fits { 1 } else { -1 }));
             fitted = fits;

@@ -8,26 +8,31 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Nodes that fit, all in one unit.
-struct Group<'s, 'a> {
+struct Group<'s> {
     level: Locality,
-    seats: Vec<&'s Seat<'a>>,
+    seats: Vec<&'s Seat>,
 }
 
 /// One placement for each unit of the smallest size at which any unit holds the gang.
 pub(super) fn candidates(survey: &Survey<'_>, wanted: u32) -> Podium<Candidate> {
     let mut podium = Podium::new();
-    if survey.fit < wanted {
+    if survey.tally.fit < wanted {
         return podium;
     }
-    let fit: Vec<&Seat<'_>> = survey.seats.iter().filter(|s| s.verdict.fits()).collect();
+    let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
     for level in Locality::ALL {
-        if level > survey.request.within {
+        if level > survey.ask.request.within {
             break;
         }
-        for group in groups(survey, &fit, level, wanted) {
-            let chosen = choose(survey, &group.seats, wanted as usize);
+        let units = fit.chunk_by(|a, b| a.shares(b, level));
+        for unit in units.filter(|unit| unit.len() >= wanted as usize) {
+            let group = Group {
+                level,
+                seats: unit.to_vec(),
+            };
+            let chosen = choose(&group.seats, wanted as usize);
             let score = score(survey, &group, &chosen);
-            podium.enter(score, || candidate(&group, &chosen));
+            podium.enter(score, || candidate(survey, &group, &chosen));
         }
         if !podium.best.is_empty() {
             break;
@@ -36,41 +41,13 @@ pub(super) fn candidates(survey: &Survey<'_>, wanted: u32) -> Podium<Candidate> 
     podium
 }
 
-/// The units of one size that hold the gang. A single node is in one domain wherever it stands, so
-/// it is packed by pools: see [`Pool`](super::survey::Pool).
-fn groups<'s, 'a>(
-    survey: &Survey<'a>,
-    fit: &[&'s Seat<'a>],
-    level: Locality,
-    wanted: u32,
-) -> Vec<Group<'s, 'a>> {
-    if wanted == 1 {
-        let mut by_pool = fit.to_vec();
-        by_pool.sort_by_key(|seat| seat.pool);
-        return by_pool
-            .chunk_by(|a, b| a.pool == b.pool)
-            .map(|pool| Group {
-                level: survey.pools[pool[0].pool].level,
-                seats: pool.to_vec(),
-            })
-            .collect();
-    }
-    fit.chunk_by(|a, b| a.shares(b, level))
-        .filter(|unit| unit.len() >= wanted as usize)
-        .map(|unit| Group {
-            level,
-            seats: unit.to_vec(),
-        })
-        .collect()
-}
-
 /// Which nodes of a unit: those that serve this side already before those that would change, those
 /// of broken domains before those that would break one, and as few pools as that allows.
-fn choose<'s, 'a>(survey: &Survey<'a>, seats: &[&'s Seat<'a>], wanted: usize) -> Vec<&'s Seat<'a>> {
+fn choose<'s>(seats: &[&'s Seat], wanted: usize) -> Vec<&'s Seat> {
     let mut tiers: Vec<_> = seats
         .iter()
         .map(|&seat| {
-            let tier = (seat.verdict.changes_side, survey.domain_is_whole(seat));
+            let tier = (seat.changes_side, seat.breaks_domain);
             (tier, seat.pool, seat)
         })
         .collect();
@@ -87,7 +64,7 @@ fn choose<'s, 'a>(survey: &Survey<'a>, seats: &[&'s Seat<'a>], wanted: usize) ->
         while chosen.len() < wanted && first < pools.len() {
             let left = wanted - chosen.len();
             let at = first + best_fit(&pools[first..], left);
-            pools[at].sort_by_key(|(_, _, seat)| seat.verdict.idle_minutes);
+            pools[at].sort_by_key(|(_, _, seat)| seat.idle_minutes);
             chosen.extend(pools[at].iter().take(left).map(|(_, _, seat)| *seat));
             // Unless it was the first, it held all that was left, and this was the last turn.
             first += 1;
@@ -106,26 +83,25 @@ fn best_fit<T>(pools: &[&mut [T]], left: usize) -> usize {
     }
 }
 
-fn score(survey: &Survey<'_>, group: &Group<'_, '_>, chosen: &[&Seat<'_>]) -> Score {
+fn score(survey: &Survey<'_>, group: &Group<'_>, chosen: &[&Seat]) -> Score {
     let mut broken: Vec<_> = chosen
         .iter()
-        .filter(|seat| survey.domain_is_whole(seat))
-        .map(|seat| match survey.pools[seat.pool].level {
-            Locality::Domain => (seat.pool, None),
-            _ => (seat.pool, Some(seat.index)),
-        })
+        .filter(|seat| seat.breaks_domain)
+        .map(
+            |seat| match survey.ask.cell.index().pools.of(seat.index).1.level {
+                Locality::Domain => (seat.pool, None),
+                _ => (seat.pool, Some(seat.index)),
+            },
+        )
         .collect();
     broken.sort_unstable();
     broken.dedup();
     Score {
-        side_changes: count(chosen.iter().filter(|s| s.verdict.changes_side).count()),
+        side_changes: count(chosen.iter().filter(|s| s.changes_side).count()),
         domains_broken: count(broken.len()),
         gpus_stranded: 0,
         unit_left: count(group.seats.len() - chosen.len()),
-        idle_before: chosen
-            .iter()
-            .map(|seat| u64::from(seat.verdict.idle_minutes))
-            .sum(),
+        idle_before: chosen.iter().map(|seat| u64::from(seat.idle_minutes)).sum(),
         node_index: chosen
             .iter()
             .map(|seat| seat.index)
@@ -134,13 +110,13 @@ fn score(survey: &Survey<'_>, group: &Group<'_, '_>, chosen: &[&Seat<'_>]) -> Sc
     }
 }
 
-fn candidate(group: &Group<'_, '_>, chosen: &[&Seat<'_>]) -> Candidate {
+fn candidate(survey: &Survey<'_>, group: &Group<'_>, chosen: &[&Seat]) -> Candidate {
     let mut nodes: Vec<_> = chosen.iter().map(|seat| seat.index).collect();
     nodes.sort_unstable();
     Candidate {
         unit: chosen
             .first()
-            .map_or_else(Prefix::cell, |seat| seat.unit(group.level)),
+            .map_or_else(Prefix::cell, |seat| survey.unit(seat, group.level)),
         nodes: nodes.into_iter().collect(),
         gpus: BTreeMap::new(),
         score: Vec::new(),

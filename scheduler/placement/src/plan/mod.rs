@@ -1,20 +1,22 @@
-//! Deciding: one look over the cell, then as many more as the answer needs.
+//! Deciding: one look at the cell, then as many more as the answer needs.
 //!
 //! ```text
-//!   contradiction? ── Never        the request alone
-//!   Survey  ─────── rules          every node judged for [start, end + turnaround)
-//!   search  ─────── score          ── Placed
-//!   impossible? ─── never          ── Never
-//!   wait ────────── earliest       ── Wait, after a second survey at the instant found
+//!   contradiction? ── Never          the request alone
+//!   small   one node: looked up      ── Placed      small · tally
+//!   gang    many: every node judged  ── Placed      survey · gang
+//!   impossible? ───── never          ── Never
+//!   wait ──────────── earliest       ── Wait
 //! ```
 
+mod ask;
 mod earliest;
 mod gang;
 mod never;
 mod rules;
 mod score;
-mod search;
+mod small;
 mod survey;
+mod tally;
 mod wait;
 mod window;
 
@@ -23,40 +25,58 @@ pub use score::Score;
 use crate::cell::Cell;
 use crate::decision::{Decision, Plan};
 use crate::request::{Policy, Request};
-use leasehold_common::explain::{Explanation, Outcome, RankedReason};
+use ask::Ask;
+use leasehold_common::explain::{Candidate, Explanation, Outcome, RankedReason};
 use leasehold_common::time::Timestamp;
+use score::Podium;
 use survey::Survey;
-use window::Window;
+use tally::Tally;
 
 /// Decides where a lease goes, or why it goes nowhere. Nothing is changed.
 ///
 /// A lease with a start to come is placed for then: booking its plan reserves the hardware. One
 /// whose start has passed is planned from `now`.
 pub fn plan(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> Decision {
+    let now = now.max(cell.now());
     let start = request.start.map_or(now, |start| start.max(now));
     if let Some(reason) = never::contradiction(request, start) {
-        return never(survey::uncounted(Outcome::Never), reason);
+        return never(tally::uncounted(Outcome::Never), reason);
     }
-    let window = Window::new(request, policy, start);
-    let survey = Survey::take(cell, request, window);
-    if let Some(found) = search::search(&survey) {
-        let plan = Plan {
-            start,
-            end: window.end,
-            nodes: found.winner.nodes.clone(),
-            gpus: found.winner.gpus.clone(),
-        };
-        let why = Explanation {
-            winner: Some(found.winner),
-            runners_up: found.runners_up,
-            ..survey.explanation(Outcome::Placed)
-        };
-        return Decision::Placed { plan, why };
+    let ask = Ask::new(cell, request, policy, now, start);
+    if ask.is_small() {
+        plan_small(&ask)
+    } else {
+        plan_gang(Survey::take(ask))
     }
-    if let Some(reason) = never::impossible(&survey) {
-        return never(survey.explanation(Outcome::Never), reason);
+}
+
+fn plan_small(ask: &Ask<'_>) -> Decision {
+    let tally = Tally::take(ask);
+    if tally.fit > 0 && tally.eligible > 0 {
+        let places = small::spots(ask);
+        if let Some(found) = Found::of(places, |spot| spot.candidate(ask)) {
+            return found.placed(ask, &tally);
+        }
     }
-    let why = wait::explain(&survey, policy, now);
+    match never::impossible_small(ask, &tally) {
+        Some(reason) => never(tally.explanation(Outcome::Never), reason),
+        None => waits(wait::small(ask, &tally)),
+    }
+}
+
+fn plan_gang(survey: Survey<'_>) -> Decision {
+    let wanted = survey.ask.request.shape.least_nodes();
+    let places = gang::candidates(&survey, wanted);
+    if let Some(found) = Found::of(places, |candidate| candidate) {
+        return found.placed(&survey.ask, &survey.tally);
+    }
+    match never::impossible_gang(&survey, wanted) {
+        Some(reason) => never(survey.tally.explanation(Outcome::Never), reason),
+        None => waits(wait::gang(&survey, wanted)),
+    }
+}
+
+const fn waits(why: Explanation) -> Decision {
     Decision::Wait {
         earliest: why.earliest,
         why,
@@ -69,5 +89,45 @@ fn never(counted: Explanation, reason: RankedReason) -> Decision {
             reasons: vec![reason],
             ..counted
         },
+    }
+}
+
+/// Placements that could be.
+struct Found {
+    winner: Candidate,
+    runners_up: Vec<Candidate>,
+}
+
+impl Found {
+    fn of<T>(podium: Podium<T>, candidate: impl Fn(T) -> Candidate) -> Option<Self> {
+        let mut ranked = podium.best.into_iter();
+        let (best, first) = ranked.next()?;
+        let winner = Candidate {
+            score: best.fields().to_vec(),
+            ..candidate(first)
+        };
+        let runners_up = ranked
+            .map(|(score, other)| Candidate {
+                score: score.fields().to_vec(),
+                lost_by: score.lost_by(&best),
+                ..candidate(other)
+            })
+            .collect();
+        Some(Self { winner, runners_up })
+    }
+
+    fn placed(self, ask: &Ask<'_>, tally: &Tally) -> Decision {
+        let plan = Plan {
+            start: ask.window.start,
+            end: ask.window.end,
+            nodes: self.winner.nodes.clone(),
+            gpus: self.winner.gpus.clone(),
+        };
+        let why = Explanation {
+            winner: Some(self.winner),
+            runners_up: self.runners_up,
+            ..tally.explanation(Outcome::Placed)
+        };
+        Decision::Placed { plan, why }
     }
 }

@@ -1,7 +1,9 @@
 //! What can never be: requests that contradict themselves, and those that no unit of the cell could
 //! hold even if it were empty and healthy.
 
+use super::ask::Ask;
 use super::survey::{Survey, count};
+use super::tally::Tally;
 use crate::request::{End, Request};
 use leasehold_common::explain::{RankedReason, Reason};
 use leasehold_common::lease::Shape;
@@ -30,55 +32,62 @@ pub(super) fn contradiction(request: &Request, start: Timestamp) -> Option<Ranke
     }
 }
 
-/// Why no unit of the cell could hold it, whatever ends, is repaired or comes back.
-pub(super) fn impossible(survey: &Survey<'_>) -> Option<RankedReason> {
+/// Why no node of the cell could hold it, whatever ends, is repaired or comes back.
+pub(super) fn impossible_small(ask: &Ask<'_>, tally: &Tally) -> Option<RankedReason> {
+    let Request { shape, sku, .. } = ask.request;
+    if tally.eligible > 0 {
+        return None;
+    }
+    no_such_sku(ask).or_else(|| {
+        let side = ask.side;
+        let detail = match shape {
+            Shape::Gpus { count } if *count > u32::from(ask.largest) => {
+                format!(
+                    "{shape} on one node: a node of sku {sku} has {}",
+                    ask.largest
+                )
+            }
+            Shape::Gpus { .. } | Shape::Nodes { .. } | Shape::Unit { .. } => {
+                format!("{shape}: no node of sku {sku} with as many may serve the {side} side")
+            }
+        };
+        reason(Reason::NeverFits, detail)
+    })
+}
+
+/// Why no unit of the cell could hold so many nodes, whatever ends, is repaired or comes back.
+pub(super) fn impossible_gang(survey: &Survey<'_>, wanted: u32) -> Option<RankedReason> {
+    let ask = &survey.ask;
     let Request {
         shape, sku, within, ..
-    } = survey.request;
-    let side = survey.request.side();
-    if survey.cell.largest_node(sku).is_none() {
-        return reason(
-            Reason::NoSuchSku,
-            format!("no node of sku {sku} is in the cell"),
-        );
+    } = ask.request;
+    if let Some(reason) = no_such_sku(ask) {
+        return Some(reason);
     }
-    let eligible = || survey.seats.iter().filter(|s| s.verdict.is_eligible());
-    match *shape {
-        Shape::Gpus { count: wanted } => {
-            if wanted > u32::from(survey.largest) {
-                return reason(
-                    Reason::NeverFits,
-                    format!(
-                        "{shape} on one node: a node of sku {sku} has {}",
-                        survey.largest
-                    ),
-                );
-            }
-            if eligible().any(|seat| u32::from(seat.node.spec.gpus) >= wanted) {
-                return None;
-            }
-            reason(
-                Reason::NeverFits,
-                format!("{shape}: no node of sku {sku} with as many may serve the {side} side"),
-            )
-        }
-        Shape::Unit { .. } => None,
-        Shape::Nodes { count: wanted, .. } => {
-            let most = survey
-                .units(*within)
-                .map(|unit| count(unit.iter().filter(|s| s.verdict.is_eligible()).count()))
-                .max()
-                .unwrap_or(0);
-            if most >= wanted {
-                return None;
-            }
-            reason(
-                Reason::NeverFits,
-                format!(
-                    "{shape} within one {within}: the largest has {most} of sku {sku} for the \
-                     {side} side"
-                ),
-            )
-        }
+    let most = survey
+        .units(*within)
+        .map(|unit| count(unit.iter().filter(|s| s.faults.is_eligible()).count()))
+        .max()
+        .unwrap_or(0);
+    if most >= wanted {
+        return None;
     }
+    let side = ask.side;
+    reason(
+        Reason::NeverFits,
+        format!(
+            "{shape} within one {within}: the largest has {most} of sku {sku} for the {side} side"
+        ),
+    )
+}
+
+fn no_such_sku(ask: &Ask<'_>) -> Option<RankedReason> {
+    if ask.sku.is_some() {
+        return None;
+    }
+    let sku = &ask.request.sku;
+    reason(
+        Reason::NoSuchSku,
+        format!("no node of sku {sku} is in the cell"),
+    )
 }

@@ -1,10 +1,11 @@
 //! The hard rules: what a node fails for a request, all of it.
 
-use super::window::Window;
-use crate::cell::Node;
-use crate::request::Request;
+use super::ask::{Ask, Need};
+use crate::cell::{Fitness, Kind, Node, Stance};
+use leasehold_common::class::Side;
 use leasehold_common::explain::Filter;
-use leasehold_common::lease::{GpuSlots, Shape};
+use leasehold_common::lease::GpuSlots;
+use leasehold_common::node::Owner;
 use leasehold_common::time::Timestamp;
 
 /// A hard rule.
@@ -103,37 +104,40 @@ impl Few {
     }
 }
 
-/// How a node stands to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Verdict {
+/// What a node fails, and what keeps it away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Faults {
     /// The rules it fails.
     pub(super) failed: Few,
     /// What keeps it away, other than being the wrong node.
     pub(super) causes: Few,
-    /// Its GPUs that are healthy and free all the time.
-    pub(super) free: GpuSlots,
-    /// Whether nobody has any of it in that time and nothing is the matter with it.
-    pub(super) whole: bool,
-    /// Whether it served the other side before.
-    pub(super) changes_side: bool,
-    /// Whole minutes from the end of the window to the next booking; nothing where there is none.
-    pub(super) idle_minutes: u32,
 }
 
-impl Verdict {
-    pub(super) const fn fits(&self) -> bool {
+impl Faults {
+    /// What nodes of another SKU fail, and nothing else of them is looked at.
+    pub(super) const OTHER_SKU: Self = Self {
+        failed: Few::of(&[Rule::Sku as u8]),
+        causes: Few::of(&[]),
+    };
+
+    const fn add(&mut self, rule: Rule, cause: Cause) {
+        self.failed.add(rule as u8);
+        self.causes.add(cause as u8);
+    }
+
+    pub(super) const fn fits(self) -> bool {
         self.failed.is_empty()
     }
 
     /// Whether it is of the right kind and may serve that side, whatever keeps it away now.
-    pub(super) const fn is_eligible(&self) -> bool {
+    pub(super) const fn is_eligible(self) -> bool {
         !self.failed.has(Rule::Sku as u8) && !self.failed.has(Rule::Owner as u8)
     }
 
     /// Whether every rule it fails is one that time can settle, or that stands among those. Too few
     /// healthy GPUs are there because that rule is also counted where it fails only together with
     /// GPUs that are taken.
-    pub(super) const fn may_fit_later(&self) -> bool {
+    pub(super) const fn may_fit_later(self) -> bool {
         const IN_TIME: Few = Few::of(&[
             Rule::Side as u8,
             Rule::Account as u8,
@@ -145,7 +149,7 @@ impl Verdict {
     }
 
     /// Whether it is only its GPUs that are too few.
-    pub(super) const fn lacks_only_gpus(&self) -> bool {
+    pub(super) const fn lacks_only_gpus(self) -> bool {
         const GPUS: Few = Few::of(&[
             Rule::Taken as u8,
             Rule::Unhealthy as u8,
@@ -155,162 +159,215 @@ impl Verdict {
     }
 
     /// Whether this alone keeps it away.
-    pub(super) const fn only(&self, cause: Cause) -> bool {
+    pub(super) const fn only(self, cause: Cause) -> bool {
         self.causes.has(cause as u8) && self.causes.within(Few::of(&[cause as u8]))
     }
 }
 
-/// How many GPUs of this node the request needs: of a node of another SKU no more than it has, so
-/// that it is not also blamed for its size, and of none more than the `largest` of the SKU has,
-/// because what no sound node could give is no node's fault.
-fn need(node: &Node, request: &Request, largest: u8) -> u8 {
-    match request.shape {
-        Shape::Nodes { .. } | Shape::Unit { .. } => node.spec.gpus.max(1),
-        Shape::Gpus { count } => {
-            let count = u8::try_from(count).unwrap_or(u8::MAX);
-            if node.spec.sku == request.sku {
-                count.min(largest)
-            } else {
-                count.min(node.spec.gpus)
-            }
-        }
-    }
+/// How a node of the right SKU stands to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// What is the matter.
+    pub(super) faults: Faults,
+    /// Its GPUs that are healthy and free all the time.
+    pub(super) free: GpuSlots,
+    /// Whether it served the other side before.
+    pub(super) changes_side: bool,
+    /// Whole minutes from the end of the window to the next booking; nothing where there is none.
+    pub(super) idle_minutes: u32,
 }
 
-/// Judges one node by every rule.
-pub(super) fn judge(node: &Node, request: &Request, largest: u8, window: &Window) -> Verdict {
-    let mut failed = Few::default();
-    let mut causes = Few::default();
-    judge_kind(node, request, &mut failed);
-    judge_condition(node, &mut failed, &mut causes);
-    let tenancy = judge_tenancy(node, request, window, &mut failed, &mut causes);
+/// Numbers of GPUs of one node.
+#[derive(Debug, Clone, Copy)]
+struct Numbers {
+    all: u8,
+    held: u8,
+    returning: u8,
+    sick: u8,
+    free: u8,
+}
 
-    let all = node.spec.slots();
-    let sick = all.minus(node.condition.healthy);
-    let away = [
-        (tenancy.held, Rule::Taken, Cause::Held),
-        (tenancy.returning, Rule::Returning, Cause::Cleanup),
-        (sick, Rule::Unhealthy, Cause::Unavailable),
-    ];
-    let free = away
-        .iter()
-        .fold(all, |left, (slots, _, _)| left.minus(*slots));
-    let need = need(node, request, largest);
-    if all.len() < need {
-        failed.add(Rule::Unhealthy as u8);
-        causes.add(Cause::Unavailable as u8);
-    } else if free.len() < need {
-        // Rules that fail by themselves are counted. Where each would leave enough and only all
-        // together do not, each that takes something away is.
-        let fails = |slots: GpuSlots| all.minus(slots).len() < need;
-        let any = away.iter().any(|(slots, _, _)| fails(*slots));
-        for (slots, rule, cause) in away {
-            if fails(slots) || (!any && !slots.common(all).is_empty()) {
-                failed.add(rule as u8);
-                causes.add(cause as u8);
-            }
-        }
+/// Judges all nodes of one kind at once; `is_own`: the leases on them are the asking account's.
+pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
+    let mut faults = judge_fitness(kind.fitness, ask);
+    if let Some(side) = kind.side {
+        let (held, returning) = (kind.held > 0, kind.returning > 0);
+        judge_neighbours(&mut faults, ask, side, is_own, held, returning);
     }
+    let numbers = Numbers {
+        all: kind.gpus,
+        held: kind.held,
+        returning: kind.returning,
+        sick: kind.sick,
+        free: kind.free,
+    };
+    judge_gpus(&mut faults, ask, numbers);
+    faults
+}
+
+/// Judges one node of the right SKU.
+pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+    let mut faults = judge_fitness(stance.condition, ask);
+    let claim = if ask.is_present() && !stance.is_involved {
+        if let Some(tenant) = stance.tenant {
+            let is_own = Some(tenant.account) == ask.account;
+            let (held, returning) = (!stance.held.is_empty(), !stance.returning.is_empty());
+            judge_neighbours(&mut faults, ask, tenant.side, is_own, held, returning);
+        }
+        Claim {
+            held: stance.held,
+            returning: stance.returning,
+            last_side: stance.last_side,
+            next: None,
+        }
+    } else {
+        claim(node, ask, &mut faults)
+    };
+    let all = stance.all();
+    let free = all
+        .minus(claim.held)
+        .minus(claim.returning)
+        .minus(stance.sick);
+    let numbers = Numbers {
+        all: all.len(),
+        held: claim.held.common(all).len(),
+        returning: claim.returning.common(all).len(),
+        sick: stance.sick.len(),
+        free: free.len(),
+    };
+    judge_gpus(&mut faults, ask, numbers);
+    let idle_minutes = match (ask.window.until(), claim.next) {
+        (Some(until), Some(next)) => {
+            u32::try_from(next.since(until).millis() / 60_000).unwrap_or(u32::MAX)
+        }
+        _ => 0,
+    };
     Verdict {
-        failed,
-        causes,
+        faults,
         free,
-        whole: free == all && !all.is_empty() && tenancy.is_nobodys && node.condition.lets_in(),
-        changes_side: tenancy.changes_side,
-        idle_minutes: tenancy.idle_minutes,
+        changes_side: claim.last_side.is_some_and(|last| last != ask.side),
+        idle_minutes,
     }
 }
 
-fn judge_kind(node: &Node, request: &Request, failed: &mut Few) {
-    if node.spec.sku != request.sku {
-        failed.add(Rule::Sku as u8);
+fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
+    let mut faults = Faults::default();
+    let may_serve = match fitness.owner {
+        Owner::Sellable => true,
+        Owner::Internal => ask.side == Side::Internal,
+        Owner::Spare | Owner::Repair => false,
+    };
+    if !may_serve {
+        faults.failed.add(Rule::Owner as u8);
     }
-    if !node.spec.may_serve(request.side()) {
-        failed.add(Rule::Owner as u8);
-    }
-}
-
-fn judge_condition(node: &Node, failed: &mut Few, causes: &mut Few) {
-    let condition = &node.condition;
-    if !condition.state_lets_in() {
-        failed.add(Rule::State as u8);
-        causes.add(if condition.is_being_cleaned() {
-            Cause::Cleanup as u8
+    if fitness.barred {
+        let cause = if fitness.cleaning {
+            Cause::Cleanup
         } else {
-            Cause::Unavailable as u8
-        });
+            Cause::Unavailable
+        };
+        faults.add(Rule::State, cause);
     }
-    if condition.flagged {
-        failed.add(Rule::Flagged as u8);
-        causes.add(Cause::Draining as u8);
+    if fitness.flagged {
+        faults.add(Rule::Flagged, Cause::Draining);
     }
-    if condition.silent {
-        failed.add(Rule::Silent as u8);
-        causes.add(Cause::Unavailable as u8);
+    if fitness.silent {
+        faults.add(Rule::Silent, Cause::Unavailable);
+    }
+    faults
+}
+
+/// Leases of somebody else on a node keep all of it away.
+fn judge_neighbours(
+    faults: &mut Faults,
+    ask: &Ask<'_>,
+    side: Side,
+    is_own: bool,
+    held: bool,
+    returning: bool,
+) {
+    for (there, cause) in [(held, Cause::Held), (returning, Cause::Cleanup)] {
+        if !there {
+            continue;
+        }
+        if side != ask.side {
+            faults.add(Rule::Side, cause);
+        }
+        if !is_own {
+            faults.add(Rule::Account, cause);
+            if cause == Cause::Cleanup {
+                // Even one GPU that is not back keeps the whole node from everybody else.
+                faults.add(Rule::Returning, cause);
+            }
+        }
     }
 }
 
-/// Who else wants a node in the window.
-struct Tenancy {
+/// Too few GPUs. Rules that fail by themselves are counted; where each would leave enough and only
+/// all together do not, each that takes something away is.
+fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
+    let need = match ask.need {
+        Need::Whole => numbers.all.max(1),
+        Need::Gpus(count) => count,
+    };
+    if numbers.all < need {
+        faults.add(Rule::Unhealthy, Cause::Unavailable);
+        return;
+    }
+    if numbers.free >= need {
+        return;
+    }
+    let away = [
+        (numbers.held, Rule::Taken, Cause::Held),
+        (numbers.returning, Rule::Returning, Cause::Cleanup),
+        (numbers.sick, Rule::Unhealthy, Cause::Unavailable),
+    ];
+    let fails = |gpus: u8| numbers.all - gpus < need;
+    let any = away.iter().any(|(gpus, _, _)| fails(*gpus));
+    for (gpus, rule, cause) in away {
+        if fails(gpus) || (!any && gpus > 0) {
+            faults.add(rule, cause);
+        }
+    }
+}
+
+/// What leases take of a node in the window.
+struct Claim {
     held: GpuSlots,
     returning: GpuSlots,
-    is_nobodys: bool,
-    changes_side: bool,
-    idle_minutes: u32,
+    last_side: Option<Side>,
+    /// When the first booking after the window begins.
+    next: Option<Timestamp>,
 }
 
-fn judge_tenancy(
-    node: &Node,
-    request: &Request,
-    window: &Window,
-    failed: &mut Few,
-    causes: &mut Few,
-) -> Tenancy {
-    let side = request.side();
-    let mut last_side = node.condition.last_side;
-    let mut next: Option<Timestamp> = None;
-    let mut tenancy = Tenancy {
+fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
+    let window = &ask.window;
+    let mut claim = Claim {
         held: GpuSlots::NONE,
         returning: GpuSlots::NONE,
-        is_nobodys: true,
-        changes_side: false,
-        idle_minutes: 0,
+        last_side: node.condition.last_side,
+        next: None,
     };
     for hold in &node.holds {
-        let hold_side = hold.holder.class.side();
+        let side = hold.holder.class.side();
         if hold.from <= window.start {
-            last_side = Some(hold_side);
+            claim.last_side = Some(side);
         }
         if !window.clashes(hold) {
             if hold.from > window.start {
-                next = next.or(Some(hold.from));
+                claim.next = claim.next.or(Some(hold.from));
             }
             continue;
         }
-        tenancy.is_nobodys = false;
-        let (slots, cause) = if hold.awaiting_return {
-            (&mut tenancy.returning, Cause::Cleanup)
+        let slots = if hold.awaiting_return {
+            &mut claim.returning
         } else {
-            (&mut tenancy.held, Cause::Held)
+            &mut claim.held
         };
         *slots = slots.union(hold.slots);
-        let others = [
-            (hold_side != side, Rule::Side),
-            (hold.holder.account != request.account, Rule::Account),
-        ];
-        for (_, rule) in others.into_iter().filter(|(is_other, _)| *is_other) {
-            failed.add(rule as u8);
-            causes.add(cause as u8);
-            if hold.awaiting_return {
-                // Even one GPU that is not back keeps the whole node from everybody else.
-                failed.add(Rule::Returning as u8);
-            }
-        }
+        let is_own = Some(hold.account) == ask.account;
+        let returning = hold.awaiting_return;
+        judge_neighbours(faults, ask, side, is_own, !returning, returning);
     }
-    tenancy.changes_side = last_side.is_some_and(|last| last != side);
-    if let (Some(until), Some(next)) = (window.until(), next) {
-        let minutes = next.since(until).millis() / 60_000;
-        tenancy.idle_minutes = u32::try_from(minutes).unwrap_or(u32::MAX);
-    }
-    tenancy
+    claim
 }

@@ -15,7 +15,7 @@ pub struct Score {
     /// GPUs left free on the nodes it uses, which only smaller leases of the same account can have.
     pub gpus_stranded: u32,
     /// Free nodes left over in the unit it goes to, so that the fullest unit that holds it is
-    /// filled and the emptiest kept.
+    /// filled and the emptiest kept; none where it breaks into no whole node.
     pub unit_left: u32,
     /// Minutes wasted before the next booking, summed over nodes; nothing where there is none.
     pub idle_before: u64,
@@ -48,7 +48,7 @@ impl Score {
 }
 
 /// How many placements that lost are told of.
-const RUNNERS_UP: usize = 3;
+pub(super) const RUNNERS_UP: usize = 3;
 
 /// The best few of many placements, best first.
 #[derive(Debug)]

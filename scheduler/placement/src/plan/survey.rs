@@ -1,31 +1,29 @@
-//! One look over the cell: every node judged for one request and one start.
+//! One look over every node of a SKU, in topology order: what gangs are planned from.
 
-use super::rules::{Rule, Verdict, judge};
-use super::window::Window;
-use crate::cell::{Cell, Node};
-use crate::request::Request;
-use leasehold_common::explain::{Explanation, Outcome};
+use super::ask::Ask;
+use super::rules::{Faults, judge};
+use super::tally::Tally;
+use crate::cell::PoolId;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::topology::{Locality, Prefix};
 use std::collections::BTreeMap;
 
 /// A node, judged.
-#[derive(Debug)]
-pub(super) struct Seat<'a> {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seat {
     pub(super) index: NodeIndex,
-    pub(super) node: &'a Node,
-    pub(super) verdict: Verdict,
-    /// The pool it stands in.
-    pub(super) pool: usize,
+    pub(super) faults: Faults,
+    pub(super) changes_side: bool,
+    /// Whether taking it breaks a whole domain.
+    pub(super) breaks_domain: bool,
+    pub(super) idle_minutes: u32,
+    /// Its pool, counted through the survey: pools stand by their first node.
+    pub(super) pool: u32,
     /// The hall, row, rack and domain it stands in, counted through the cell.
     units: [u32; 4],
 }
 
-impl Seat<'_> {
-    pub(super) fn unit(&self, level: Locality) -> Prefix {
-        self.node.spec.path.unit(level)
-    }
-
+impl Seat {
     /// Whether both stand in one unit of that size.
     pub(super) const fn shares(&self, other: &Self, level: Locality) -> bool {
         match level {
@@ -38,154 +36,57 @@ impl Seat<'_> {
     }
 }
 
-/// Nodes that are packed together: an NVLink domain of several nodes, or those nodes of a rack that
-/// are each their own domain. A domain of one node says nothing about what stands beside it, and
-/// packing by such domains would scatter small leases over every rack.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pool {
-    pub(super) level: Locality,
-    pub(super) nodes: u32,
-    pub(super) whole: u32,
-}
-
-/// The cell as one request sees it at one start.
+/// The nodes of a SKU as one request sees them at one start.
 #[derive(Debug)]
 pub(super) struct Survey<'a> {
-    pub(super) cell: &'a Cell,
-    pub(super) request: &'a Request,
-    pub(super) window: Window,
-    /// The most GPUs a node of the SKU has; none where there is no such node.
-    pub(super) largest: u8,
-    /// Every node, in topology order: a unit is a slice.
-    pub(super) seats: Vec<Seat<'a>>,
-    pub(super) pools: Vec<Pool>,
-    /// Nodes that fail nothing.
-    pub(super) fit: u32,
-    failed: [u32; Rule::ALL.len()],
+    pub(super) ask: Ask<'a>,
+    /// In topology order: a unit is a slice.
+    pub(super) seats: Vec<Seat>,
+    pub(super) tally: Tally,
 }
 
 impl<'a> Survey<'a> {
-    pub(super) fn take(cell: &'a Cell, request: &'a Request, window: Window) -> Self {
-        let largest = cell.largest_node(&request.sku).unwrap_or(0);
+    pub(super) fn take(ask: Ask<'a>) -> Self {
+        let mut tally = Tally::of_others(&ask);
+        let mut seats = Vec::with_capacity(ask.sku.map_or(0, |(_, index)| index.nodes as usize));
         let mut units = [0; 4];
-        let seats: Vec<Seat<'a>> = cell
-            .in_order()
-            .map(|(index, node)| {
-                for number in &mut units[usize::from(node.shared)..] {
-                    *number += 1;
-                }
-                Seat {
-                    index,
-                    node,
-                    verdict: judge(node, request, largest, &window),
-                    pool: 0,
-                    units,
-                }
-            })
-            .collect();
-        let mut survey = Self {
-            cell,
-            request,
-            window,
-            largest,
-            seats,
-            pools: Vec::new(),
-            fit: 0,
-            failed: [0; Rule::ALL.len()],
-        };
-        survey.count();
-        survey.pool();
-        survey
+        let mut pool_ids: BTreeMap<PoolId, u32> = BTreeMap::new();
+        let pools = &ask.cell.index().pools;
+        for (index, node) in ask.cell.in_order() {
+            for number in &mut units[usize::from(node.shared)..] {
+                *number += 1;
+            }
+            if ask.sku.is_none_or(|(sku, _)| sku != node.sku) {
+                continue;
+            }
+            let (_, stance) = ask.look(index);
+            let verdict = judge(node, stance, &ask);
+            tally.enter(verdict.faults, stance.gpus, verdict.free.len(), 1, &ask);
+            let (id, packed) = pools.of(index);
+            let next = count(pool_ids.len());
+            let pool = *pool_ids.entry(id).or_insert(next);
+            seats.push(Seat {
+                index,
+                faults: verdict.faults,
+                changes_side: verdict.changes_side,
+                breaks_domain: stance.is_whole() && packed.breaks_domain(),
+                idle_minutes: verdict.idle_minutes,
+                pool,
+                units,
+            });
+        }
+        Self { ask, seats, tally }
     }
 
     /// The units of one size: slices of the seats.
-    pub(super) fn units(&self, level: Locality) -> impl Iterator<Item = &[Seat<'a>]> {
+    pub(super) fn units(&self, level: Locality) -> impl Iterator<Item = &[Seat]> {
         self.seats.chunk_by(move |a, b| a.shares(b, level))
     }
 
-    /// Whether nothing of the domain a node stands in is used, and all of it could be.
-    pub(super) fn domain_is_whole(&self, seat: &Seat<'_>) -> bool {
-        let pool = &self.pools[seat.pool];
-        match pool.level {
-            Locality::Domain => pool.whole == pool.nodes,
-            _ => seat.verdict.whole,
-        }
-    }
-
-    /// What was counted, with nothing decided.
-    pub(super) fn explanation(&self, outcome: Outcome) -> Explanation {
-        let filtered = Rule::ALL
-            .into_iter()
-            .map(|rule| (rule.filter(), self.failed[rule as usize]))
-            .filter(|(_, nodes)| *nodes > 0)
-            .collect();
-        Explanation {
-            evaluated: count(self.seats.len()),
-            fit: self.fit,
-            filtered,
-            ..uncounted(outcome)
-        }
-    }
-
-    fn count(&mut self) {
-        for seat in &self.seats {
-            if seat.verdict.fits() {
-                self.fit += 1;
-                continue;
-            }
-            for rule in Rule::ALL {
-                self.failed[rule as usize] += u32::from(seat.verdict.failed.has(rule as u8));
-            }
-        }
-    }
-
-    fn pool(&mut self) {
-        let pools = &mut self.pools;
-        for rack in self.seats.chunk_by_mut(|a, b| a.shares(b, Locality::Rack)) {
-            let mut loose: Option<usize> = None;
-            for domain in rack.chunk_by_mut(|a, b| a.shares(b, Locality::Domain)) {
-                let level = match domain {
-                    [_] => Locality::Rack,
-                    _ => Locality::Domain,
-                };
-                let at = match (level, loose) {
-                    (Locality::Rack, Some(at)) => at,
-                    _ => {
-                        pools.push(Pool {
-                            level,
-                            nodes: 0,
-                            whole: 0,
-                        });
-                        pools.len() - 1
-                    }
-                };
-                if level == Locality::Rack {
-                    loose = Some(at);
-                }
-                for seat in domain {
-                    seat.pool = at;
-                    pools[at].nodes += 1;
-                    pools[at].whole += u32::from(seat.verdict.whole);
-                }
-            }
-        }
-    }
-}
-
-/// An explanation in which no node was looked at.
-pub(super) const fn uncounted(outcome: Outcome) -> Explanation {
-    Explanation {
-        outcome,
-        evaluated: 0,
-        fit: 0,
-        filtered: BTreeMap::new(),
-        exhausted: BTreeMap::new(),
-        winner: None,
-        runners_up: Vec::new(),
-        reasons: Vec::new(),
-        earliest: None,
-        unblocked_by: Vec::new(),
-        policy: None,
+    /// The unit of one size that a seat is in.
+    pub(super) fn unit(&self, seat: &Seat, level: Locality) -> Prefix {
+        let (node, _) = self.ask.look(seat.index);
+        node.spec.path.unit(level)
     }
 }
 

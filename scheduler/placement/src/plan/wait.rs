@@ -1,16 +1,15 @@
 //! Why a request waits, until when, and what would let it go on.
 
-use super::earliest::earliest;
-use super::rules::Cause;
-use super::search::search;
-use super::survey::{Seat, Survey, count};
-use super::window::Window;
-use crate::request::{Policy, Request};
-use leasehold_common::explain::{
-    Candidate, Dimension, Explanation, Outcome, RankedReason, Reason, Unblock,
-};
-use leasehold_common::ids::LeaseId;
-use leasehold_common::lease::Shape;
+use super::ask::{Ask, Need};
+use super::earliest::{first_node, first_of_gang};
+use super::rules::{Cause, judge};
+use super::small::closest;
+use super::survey::Survey;
+use super::tally::Tally;
+use super::{Found, gang as gangs};
+use leasehold_common::explain::{Dimension, Explanation, Outcome, RankedReason, Reason, Unblock};
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::GpuSlots;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -18,77 +17,100 @@ use std::collections::BTreeSet;
 /// more than a few lines of them.
 const LEASES_NAMED: usize = 8;
 
-/// The explanation of a request that does not fit now and could.
-pub(super) fn explain(survey: &Survey<'_>, policy: &Policy, now: Timestamp) -> Explanation {
-    let wanted = survey.request.shape.least_nodes();
-    let stand = Standing::of(survey);
-    let mut why = survey.explanation(Outcome::Wait);
-    if survey.fit < wanted {
-        why.exhausted.insert(Dimension::Nodes, wanted - survey.fit);
-    } else {
-        why.exhausted
-            .insert(Dimension::Unit, wanted - stand.most_fit);
+/// The explanation of a request for one node that does not fit now and could.
+pub(super) fn small(ask: &Ask<'_>, tally: &Tally) -> Explanation {
+    let mut why = tally.explanation(Outcome::Wait);
+    why.exhausted.insert(Dimension::Nodes, 1);
+    // One node that only this keeps away would do.
+    let enough = tally.alone.map(|nodes| nodes > 0);
+    why.reasons = loose_gpus(ask, tally)
+        .into_iter()
+        .chain(causes(ask, tally, enough, &asked_of_one(ask)))
+        .chain(not_before(ask))
+        .collect();
+    if let Some((at, node)) = first_node(ask) {
+        why.earliest = Some(at);
+        let then = ask.at(at);
+        let slots = match ask.need {
+            Need::Whole => None,
+            Need::Gpus(count) => {
+                let (known, stance) = ask.look(node);
+                let free = judge(known, stance, &then).free;
+                Some(closest(free, count, stance.gpus))
+            }
+        };
+        let mut ends = BTreeSet::new();
+        leases_that_end(ask, &then, node, slots, &mut ends);
+        why.unblocked_by = named(ends);
     }
-    why.reasons = reasons(survey, &stand, now);
-
-    if let Some(at) = earliest(survey, policy) {
-        let then = Survey::take(
-            survey.cell,
-            survey.request,
-            Window::new(survey.request, policy, at),
-        );
-        if let Some(found) = search(&then) {
-            why.earliest = Some(at);
-            why.unblocked_by = leases_that_end(survey, &then, &found.winner);
-        }
-    }
-    let returning = stand.alone[Cause::Cleanup as usize];
-    if returning > 0 {
-        why.unblocked_by
-            .push(Unblock::NodesReturn { nodes: returning });
-    }
-    let recovering = stand.alone[Cause::Unavailable as usize];
-    if recovering > 0 {
-        why.unblocked_by
-            .push(Unblock::NodesRecover { nodes: recovering });
-    }
+    others(tally, &mut why.unblocked_by);
     why
 }
 
-/// How the nodes that could serve the request stand, cause by cause.
+/// The explanation of a gang that does not fit now and could.
+pub(super) fn gang(survey: &Survey<'_>, wanted: u32) -> Explanation {
+    let ask = &survey.ask;
+    let tally = &survey.tally;
+    let stand = Standing::of(survey, wanted);
+    let mut why = tally.explanation(Outcome::Wait);
+    let (dimension, short) = if tally.fit < wanted {
+        (Dimension::Nodes, wanted - tally.fit)
+    } else {
+        (Dimension::Unit, wanted - stand.most_fit)
+    };
+    why.exhausted.insert(dimension, short);
+    let shape = &ask.request.shape;
+    let asked = if tally.fit < wanted {
+        format!("{} of the {wanted} nodes asked are free", tally.fit)
+    } else {
+        format!("no {} has {shape} free", ask.request.within)
+    };
+    why.reasons = scattered(survey, &stand, wanted)
+        .into_iter()
+        .chain(causes(ask, tally, stand.enough, &asked))
+        .chain(not_before(ask))
+        .collect();
+    if let Some(at) = first_of_gang(survey, wanted) {
+        let then = Survey::take(ask.at(at));
+        let places = gangs::candidates(&then, wanted);
+        if let Some(found) = Found::of(places, |candidate| candidate) {
+            why.earliest = Some(at);
+            let mut ends = BTreeSet::new();
+            for node in found.winner.nodes.iter() {
+                leases_that_end(ask, &then.ask, node, None, &mut ends);
+            }
+            why.unblocked_by = named(ends);
+        }
+    }
+    others(tally, &mut why.unblocked_by);
+    why
+}
+
+/// How the units that could serve a gang stand.
 struct Standing {
-    /// Nodes that only this keeps away.
-    alone: [u32; Cause::ALL.len()],
-    /// Whether this keeps any node away, be it with others.
-    any: [bool; Cause::ALL.len()],
-    /// Whether the request would fit if this kept nobody away.
+    /// Whether it would fit somewhere if this kept nobody away.
     enough: [bool; Cause::ALL.len()],
     /// The most nodes that fit in one unit of the locality.
     most_fit: u32,
 }
 
 impl Standing {
-    fn of(survey: &Survey<'_>) -> Self {
-        let wanted = survey.request.shape.least_nodes();
+    fn of(survey: &Survey<'_>, wanted: u32) -> Self {
         let mut standing = Self {
-            alone: [0; Cause::ALL.len()],
-            any: [false; Cause::ALL.len()],
             enough: [false; Cause::ALL.len()],
             most_fit: 0,
         };
-        for unit in survey.units(survey.request.within) {
+        for unit in survey.units(survey.ask.request.within) {
             let mut fit = 0;
             let mut alone = [0; Cause::ALL.len()];
-            for Seat { verdict, .. } in unit.iter().filter(|s| s.verdict.is_eligible()) {
-                fit += u32::from(verdict.fits());
+            for seat in unit.iter().filter(|s| s.faults.is_eligible()) {
+                fit += u32::from(seat.faults.fits());
                 for cause in Cause::ALL {
-                    alone[cause as usize] += u32::from(verdict.only(cause));
-                    standing.any[cause as usize] |= verdict.causes.has(cause as u8);
+                    alone[cause as usize] += u32::from(seat.faults.only(cause));
                 }
             }
             standing.most_fit = standing.most_fit.max(fit);
             for (at, alone) in alone.into_iter().enumerate() {
-                standing.alone[at] += alone;
                 standing.enough[at] |= alone > 0 && fit + alone >= wanted;
             }
         }
@@ -96,131 +118,136 @@ impl Standing {
     }
 }
 
-/// The reasons, the primary one first: enough that is not together; then what would be enough by
-/// itself if it went away; then the rest; last that its start is to come.
-fn reasons(survey: &Survey<'_>, stand: &Standing, now: Timestamp) -> Vec<RankedReason> {
-    let mut causes: Vec<Cause> = Cause::ALL
-        .into_iter()
-        .filter(|&cause| stand.alone[cause as usize] > 0)
-        .collect();
+/// What keeps nodes away that would do, first what would be enough by itself if it went away.
+fn causes(
+    ask: &Ask<'_>,
+    tally: &Tally,
+    enough: [bool; Cause::ALL.len()],
+    asked: &str,
+) -> Vec<RankedReason> {
+    debug_assert!(ask.sku.is_some(), "what cannot be does not wait");
+    let all = |is: &dyn Fn(usize) -> bool| -> Vec<Cause> {
+        let causes = Cause::ALL.into_iter();
+        causes.filter(|cause| is(*cause as usize)).collect()
+    };
+    let mut causes = all(&|cause| tally.alone[cause] > 0);
     if causes.is_empty() {
         // Every node that could serve is kept away by several things at once.
-        causes = Cause::ALL
-            .into_iter()
-            .filter(|&cause| stand.any[cause as usize])
-            .collect();
+        causes = all(&|cause| tally.any[cause]);
     }
-    causes.sort_by_key(|&cause| !stand.enough[cause as usize]);
-    let not_before = survey.request.start.filter(|start| *start > now);
-    fragmented(survey, stand)
-        .into_iter()
-        .chain(causes.into_iter().map(|cause| {
-            let nodes = stand.alone[cause as usize];
-            let (reason, detail) = in_words(survey, cause, nodes);
-            RankedReason {
-                reason,
-                nodes,
-                detail,
-            }
-        }))
-        .chain(not_before.map(|start| RankedReason {
-            reason: Reason::NotBefore,
-            nodes: 0,
-            detail: format!("it is not to start before {start}"),
-        }))
-        .collect()
+    causes.sort_by_key(|&cause| !enough[cause as usize]);
+    let reasons = causes.into_iter().map(|cause| {
+        let nodes = tally.alone[cause as usize];
+        let (reason, what) = in_words(cause);
+        RankedReason {
+            reason,
+            nodes,
+            detail: format!("{asked}; {nodes} that would do are {what}"),
+        }
+    });
+    reasons.collect()
 }
 
-/// Enough is free, but not together.
-fn fragmented(survey: &Survey<'_>, stand: &Standing) -> Option<RankedReason> {
-    let within = survey.request.within;
-    let (nodes, detail) = match survey.request.shape {
-        Shape::Nodes { count: wanted, .. } if survey.fit >= wanted => (
-            survey.fit,
-            format!(
-                "{} nodes are free, but no {within} has more than {} of the {wanted} asked",
-                survey.fit, stand.most_fit
-            ),
+const fn in_words(cause: Cause) -> (Reason, &'static str) {
+    match cause {
+        Cause::Held => (Reason::Capacity, "held or booked"),
+        Cause::Draining => (Reason::Draining, "flagged"),
+        Cause::Cleanup => (Reason::AwaitingCleanup, "giving hardware back"),
+        Cause::Unavailable => (
+            Reason::NodesUnavailable,
+            "not heard of, faulty or taken out",
         ),
-        Shape::Gpus { count: wanted } => {
-            let free = || {
-                survey
-                    .seats
-                    .iter()
-                    .filter(|seat| seat.verdict.is_eligible() && seat.verdict.lacks_only_gpus())
-                    .map(|seat| u32::from(seat.verdict.free.len()))
-            };
-            let (all, most) = (free().sum::<u32>(), free().max().unwrap_or(0));
-            if all < wanted {
-                return None;
-            }
-            (
-                count(free().filter(|gpus| *gpus > 0).count()),
-                format!(
-                    "{all} gpus are free, but no node has more than {most} of the {wanted} asked"
-                ),
-            )
-        }
-        Shape::Nodes { .. } | Shape::Unit { .. } => return None,
+    }
+}
+
+fn asked_of_one(ask: &Ask<'_>) -> String {
+    match ask.need {
+        Need::Whole => format!("no node of sku {} is free", ask.request.sku),
+        Need::Gpus(_) => format!("no node can give {}", ask.request.shape),
+    }
+}
+
+/// Enough GPUs are free, but not on one node.
+fn loose_gpus(ask: &Ask<'_>, tally: &Tally) -> Option<RankedReason> {
+    let Need::Gpus(wanted) = ask.need else {
+        return None;
     };
+    let loose = tally.loose;
+    if loose.gpus < u64::from(wanted) {
+        return None;
+    }
     Some(RankedReason {
         reason: Reason::Fragmented,
-        nodes,
-        detail,
+        nodes: loose.nodes,
+        detail: format!(
+            "{} gpus are free, but no node has more than {} of the {wanted} asked",
+            loose.gpus, loose.most
+        ),
     })
 }
 
-fn in_words(survey: &Survey<'_>, cause: Cause, nodes: u32) -> (Reason, String) {
-    let Request { shape, within, .. } = survey.request;
-    let asked = match *shape {
-        Shape::Nodes { count, .. } if survey.fit < count => {
-            format!("{} of the {count} nodes asked are free", survey.fit)
-        }
-        Shape::Nodes { .. } | Shape::Unit { .. } => format!("no {within} has {shape} free"),
-        Shape::Gpus { .. } => format!("no node can give {shape}"),
-    };
-    match cause {
-        Cause::Held => (
-            Reason::Capacity,
-            format!("{asked}; {nodes} that would do are held or booked"),
+/// Enough nodes are free, but not together.
+fn scattered(survey: &Survey<'_>, stand: &Standing, wanted: u32) -> Option<RankedReason> {
+    let fit = survey.tally.fit;
+    let within = survey.ask.request.within;
+    (fit >= wanted).then(|| RankedReason {
+        reason: Reason::Fragmented,
+        nodes: fit,
+        detail: format!(
+            "{fit} nodes are free, but no {within} has more than {} of the {wanted} asked",
+            stand.most_fit
         ),
-        Cause::Draining => (
-            Reason::Draining,
-            format!("{asked}; {nodes} that would do are flagged"),
-        ),
-        Cause::Cleanup => (
-            Reason::AwaitingCleanup,
-            format!("{asked}; {nodes} that would do are giving hardware back"),
-        ),
-        Cause::Unavailable => (
-            Reason::NodesUnavailable,
-            format!("{asked}; {nodes} that would do are not heard of, faulty or taken out"),
-        ),
+    })
+}
+
+fn not_before(ask: &Ask<'_>) -> Option<RankedReason> {
+    let start = ask.request.start.filter(|start| *start > ask.window.now)?;
+    Some(RankedReason {
+        reason: Reason::NotBefore,
+        nodes: 0,
+        detail: format!("it is not to start before {start}"),
+    })
+}
+
+/// What would help besides time.
+fn others(tally: &Tally, unblocked_by: &mut Vec<Unblock>) {
+    let returning = tally.alone[Cause::Cleanup as usize];
+    if returning > 0 {
+        unblocked_by.push(Unblock::NodesReturn { nodes: returning });
+    }
+    let recovering = tally.alone[Cause::Unavailable as usize];
+    if recovering > 0 {
+        unblocked_by.push(Unblock::NodesRecover { nodes: recovering });
     }
 }
 
-/// The leases that are in the way now, and over when the request could start where it would go.
-fn leases_that_end(now: &Survey<'_>, then: &Survey<'_>, place: &Candidate) -> Vec<Unblock> {
+/// Adds the leases that are in the way on a node now, and over when the request could start there.
+fn leases_that_end(
+    now: &Ask<'_>,
+    then: &Ask<'_>,
+    node: NodeIndex,
+    slots: Option<GpuSlots>,
+    ends: &mut BTreeSet<(Timestamp, LeaseId)>,
+) {
     let account = &now.request.account;
-    let mut ends: BTreeSet<(Timestamp, LeaseId)> = BTreeSet::new();
-    for index in place.nodes.iter() {
-        let slots = place.gpus.get(&index).copied();
-        for hold in now.cell.holds(index) {
-            let in_the_way = hold.holder.account != *account
-                || slots.is_none_or(|slots| !slots.common(hold.slots).is_empty());
-            let is_over = then
-                .window
-                .free_after(hold)
-                .is_some_and(|free| free <= then.window.start);
-            if let Some(to) = hold.to
-                && in_the_way
-                && is_over
-                && now.window.clashes(hold)
-            {
-                ends.insert((to, hold.lease));
-            }
+    for hold in now.cell.holds(node) {
+        let in_the_way = hold.holder.account != *account
+            || slots.is_none_or(|slots| !slots.common(hold.slots).is_empty());
+        let is_over = then
+            .window
+            .free_after(hold)
+            .is_some_and(|free| free <= then.window.start);
+        if let Some(to) = hold.to
+            && in_the_way
+            && is_over
+            && now.window.clashes(hold)
+        {
+            ends.insert((to, hold.lease));
         }
     }
+}
+
+fn named(ends: BTreeSet<(Timestamp, LeaseId)>) -> Vec<Unblock> {
     ends.into_iter()
         .take(LEASES_NAMED)
         .map(|(at, lease)| Unblock::LeaseEnds { lease, at })

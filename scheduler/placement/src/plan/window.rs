@@ -9,16 +9,33 @@ use leasehold_common::time::{Span, Timestamp};
 pub(super) struct Window {
     pub(super) start: Timestamp,
     pub(super) end: Option<Timestamp>,
+    /// The present.
+    pub(super) now: Timestamp,
     turnaround: Span,
 }
 
 impl Window {
     /// For a request that starts then.
-    pub(super) fn new(request: &Request, policy: &Policy, start: Timestamp) -> Self {
+    pub(super) fn new(
+        request: &Request,
+        policy: &Policy,
+        now: Timestamp,
+        start: Timestamp,
+    ) -> Self {
         Self {
             start,
             end: request.end.if_started(start),
+            now,
             turnaround: policy.turnaround,
+        }
+    }
+
+    /// The same for another start.
+    pub(super) fn starting(&self, request: &Request, start: Timestamp) -> Self {
+        Self {
+            start,
+            end: request.end.if_started(start),
+            ..*self
         }
     }
 
@@ -27,12 +44,21 @@ impl Window {
         self.end.map(|end| end + self.turnaround)
     }
 
-    /// The instant from which the hardware of a hold is free again; absent where nobody can say.
+    /// The instant from which the hardware of a hold is free again; absent where nobody can say:
+    /// its end is open, or it has ended and should be back already.
     pub(super) fn free_after(&self, hold: &Hold) -> Option<Timestamp> {
-        match hold.to {
-            Some(to) if !hold.awaiting_return => Some(to + self.turnaround),
-            _ => None,
-        }
+        self.after(hold.to.filter(|_| !hold.awaiting_return))
+    }
+
+    /// The instant from which hardware is free again that is a lease's until then.
+    pub(super) fn after(&self, end: Option<Timestamp>) -> Option<Timestamp> {
+        end.map(|to| to + self.turnaround)
+            .filter(|free| *free > self.now)
+    }
+
+    /// The last instant at which a lease can end for its hardware to be free at the start.
+    pub(super) fn last_end(&self) -> Timestamp {
+        self.start - self.turnaround
     }
 
     /// Whether hold and window want hardware at the same time, turnarounds included.

@@ -7,7 +7,13 @@ use leasehold_placement::checker::{Fleet, violations};
 use leasehold_placement::{Plan, Policy, Request};
 
 /// Whether any placement that starts then is legal. Exponential in nodes and GPUs.
-pub fn any_placement(fleet: &Fleet, request: &Request, policy: &Policy, start: Timestamp) -> bool {
+pub fn any_placement(
+    fleet: &Fleet,
+    request: &Request,
+    policy: &Policy,
+    now: Timestamp,
+    start: Timestamp,
+) -> bool {
     let nodes: Vec<NodeIndex> = fleet.nodes.keys().copied().collect();
     let mut plans: Vec<Plan> = Vec::new();
     let empty = Plan {
@@ -46,7 +52,7 @@ pub fn any_placement(fleet: &Fleet, request: &Request, policy: &Policy, start: T
     }
     plans
         .iter()
-        .any(|plan| violations(fleet, request, policy, start, plan).is_empty())
+        .any(|plan| violations(fleet, request, policy, now, plan).is_empty())
 }
 
 /// The fleet as if everything were empty and healthy.

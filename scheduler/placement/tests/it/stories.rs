@@ -133,10 +133,10 @@ fn a_small_lease_goes_beside_others_of_its_account_and_keeps_nvlink_domains_whol
     let decision = plan(&fleet.cell, &request, &POLICY, hour(0));
     insta::assert_snapshot!(told(decision.why()), @r"
     placed: 9 of 9 nodes fit
-    goes to hall-b/row-1/nvl-1/d0: nodes 4 gpus 1-2, score 0 0 1 2 0 4
+    goes to hall-b/row-1/nvl-1/d0: nodes 4 gpus 2-3, score 0 0 1 0 0 4
        over hall-b/row-1/nvl-1/d0: nodes 3 gpus 0-1, score 0 0 2 1 0 3, lost by gpus_stranded
-       over hall-b/row-1/nvl-1/d0: nodes 5 gpus 0-1, score 0 0 2 1 0 5, lost by gpus_stranded
        over hall-b/row-1/nvl-0/d0: nodes 0 gpus 0-1, score 0 1 2 2 0 0, lost by domains_broken
+       over hall-b/row-1/nvl-2/d0: nodes 6 gpus 0-1, score 0 1 2 2 0 6, lost by domains_broken
     ");
 }
 

@@ -1,0 +1,251 @@
+//! What every decision looks up, kept up to date by each change of a node.
+//!
+//! ```text
+//!   SKU ─┬─ census    how many nodes are of each kind: counts for explanations
+//!        ├─ groups    idle nodes by owner and last side: pools in the order they are broken into,
+//!        │            and idle nodes with sick GPUs
+//!        ├─ beside    by account: its nodes that have room left
+//!        ├─ involved  nodes with bookings to come or in several hands, judged one by one
+//!        └─ tails     when nodes that leases have are nobody's again
+//! ```
+//!
+//! A decision about a small lease looks at the first entries of a handful of ordered sets, so it costs
+//! the same in a cell of any size.
+
+use super::pool::{PoolKey, Pools};
+use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance};
+use leasehold_common::ids::{AccountName, NodeIndex, SkuName};
+use leasehold_common::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Idle nodes of one group.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Idle {
+    /// Pools with a whole node.
+    pub(crate) pools: BTreeSet<PoolKey>,
+    /// Nodes with sick GPUs, by those that are not.
+    pub(crate) frail: BTreeSet<ByFree>,
+}
+
+/// Nodes that leases of one account have now and no others will.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beside {
+    pub(crate) census: BTreeMap<Kind, u32>,
+    /// Those with room.
+    pub(crate) room: BTreeSet<ByFree>,
+    pub(crate) nodes: BTreeSet<NodeIndex>,
+}
+
+/// Nodes of one SKU.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SkuIndex {
+    pub(crate) nodes: u32,
+    /// Nodes that are not involved, by kind.
+    pub(crate) census: BTreeMap<Kind, u32>,
+    pub(crate) groups: [Idle; Group::ALL.len()],
+    pub(crate) beside: BTreeMap<AccountId, Beside>,
+    pub(crate) involved: BTreeSet<NodeIndex>,
+    /// When every lease on a node has ended, where that can be said; before the turnaround.
+    pub(crate) tails: BTreeSet<(Timestamp, NodeIndex)>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    sku_ids: BTreeMap<SkuName, SkuId>,
+    account_ids: BTreeMap<AccountName, AccountId>,
+    skus: Vec<SkuIndex>,
+    /// By node index.
+    entries: Vec<Option<Entry>>,
+    /// When bookings to come begin.
+    starts: BTreeSet<(Timestamp, NodeIndex)>,
+    pub(crate) pools: Pools,
+}
+
+/// What is entered of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) stance: Stance,
+    /// When every lease on it has ended; absent where there is none or nobody can say.
+    pub(super) tail: Option<Timestamp>,
+    /// When the first booking to come begins.
+    pub(super) next: Option<Timestamp>,
+}
+
+impl Index {
+    pub(crate) fn sku(&self, name: &SkuName) -> Option<(SkuId, &SkuIndex)> {
+        let id = *self.sku_ids.get(name)?;
+        Some((id, &self.skus[usize::from(id.0)]))
+    }
+
+    pub(crate) fn account(&self, name: &AccountName) -> Option<AccountId> {
+        self.account_ids.get(name).copied()
+    }
+
+    pub(super) fn sku_id(&mut self, name: &SkuName) -> SkuId {
+        if let Some(id) = self.sku_ids.get(name) {
+            return *id;
+        }
+        let id = SkuId(u16::try_from(self.skus.len()).expect("a cell has few SKUs"));
+        self.sku_ids.insert(name.clone(), id);
+        self.skus.push(SkuIndex::default());
+        id
+    }
+
+    pub(super) fn account_id(&mut self, name: &AccountName) -> AccountId {
+        if let Some(id) = self.account_ids.get(name) {
+            return *id;
+        }
+        let id =
+            u32::try_from(self.account_ids.len()).expect("a cell has fewer accounts than that");
+        self.account_ids.insert(name.clone(), AccountId(id));
+        AccountId(id)
+    }
+
+    pub(crate) fn stance(&self, node: NodeIndex) -> Option<&Stance> {
+        let entry = self.entries.get(node.as_usize())?.as_ref()?;
+        Some(&entry.stance)
+    }
+
+    /// Every node and how it stands, by number.
+    pub(crate) fn stances(&self) -> impl Iterator<Item = (NodeIndex, &Stance)> {
+        (0..)
+            .map(NodeIndex)
+            .zip(&self.entries)
+            .filter_map(|(node, entry)| Some((node, &entry.as_ref()?.stance)))
+    }
+
+    /// Enters how a node stands from now on; absent where it is gone. Its SKU is the same for as long
+    /// as it is entered.
+    pub(super) fn set(&mut self, node: NodeIndex, entry: Option<Entry>) {
+        let at = node.as_usize();
+        if self.entries.len() <= at {
+            self.entries.resize(at + 1, None);
+        }
+        let before = self.entries[at];
+        if before == entry {
+            return;
+        }
+        let (stood, stands) = (before.map(|e| e.stance), entry.map(|e| e.stance));
+        if stood != stands {
+            if let Some(stance) = &stood {
+                self.leave(node, stance);
+            }
+            self.pools.set(node, stands.as_ref(), &mut self.skus);
+            if let Some(stance) = &stands {
+                self.enter(node, stance);
+            }
+        }
+        if let Some(sku) = stood.or(stands).map(|stance| stance.sku) {
+            let tails = &mut self.skus[usize::from(sku.0)].tails;
+            let (was, is) = (before.and_then(|e| e.tail), entry.and_then(|e| e.tail));
+            if was != is {
+                was.map(|tail| tails.remove(&(tail, node)));
+                is.map(|tail| tails.insert((tail, node)));
+            }
+        }
+        let (was, is) = (before.and_then(|e| e.next), entry.and_then(|e| e.next));
+        if was != is {
+            was.map(|next| self.starts.remove(&(next, node)));
+            is.map(|next| self.starts.insert((next, node)));
+        }
+        self.entries[at] = entry;
+    }
+
+    /// The next node on which a booking begins by `now`.
+    pub(super) fn next_to_begin(&self, now: Timestamp) -> Option<NodeIndex> {
+        let (at, node) = self.starts.first()?;
+        (*at <= now).then_some(*node)
+    }
+
+    fn enter(&mut self, node: NodeIndex, stance: &Stance) {
+        let sku = &mut self.skus[usize::from(stance.sku.0)];
+        sku.nodes += 1;
+        if stance.is_involved {
+            sku.involved.insert(node);
+            return;
+        }
+        let kind = stance.kind();
+        *sku.census.entry(kind).or_default() += 1;
+        if let Some(tenant) = stance.tenant {
+            let beside = sku.beside.entry(tenant.account).or_default();
+            *beside.census.entry(kind).or_default() += 1;
+            beside.nodes.insert(node);
+            if let Room::Beside { free, .. } = stance.room() {
+                beside.room.insert((free, node));
+            }
+        } else if let Room::Frail { group, free } = stance.room() {
+            sku.groups[group.number()].frail.insert((free, node));
+        }
+    }
+
+    fn leave(&mut self, node: NodeIndex, stance: &Stance) {
+        let sku = &mut self.skus[usize::from(stance.sku.0)];
+        sku.nodes -= 1;
+        if stance.is_involved {
+            sku.involved.remove(&node);
+            return;
+        }
+        let kind = stance.kind();
+        uncount(&mut sku.census, kind);
+        if let Some(tenant) = stance.tenant {
+            let beside = sku
+                .beside
+                .get_mut(&tenant.account)
+                .expect("entered with the stance");
+            uncount(&mut beside.census, kind);
+            beside.nodes.remove(&node);
+            if let Room::Beside { free, .. } = stance.room() {
+                beside.room.remove(&(free, node));
+            }
+            if beside.nodes.is_empty() {
+                sku.beside.remove(&tenant.account);
+            }
+        } else if let Room::Frail { group, free } = stance.room() {
+            sku.groups[group.number()].frail.remove(&(free, node));
+        }
+    }
+
+    /// Counts everything again from the stances.
+    ///
+    /// # Panics
+    /// Where what is kept does not agree.
+    pub(super) fn check(&self) {
+        let mut fresh = Self {
+            sku_ids: self.sku_ids.clone(),
+            account_ids: self.account_ids.clone(),
+            skus: vec![SkuIndex::default(); self.skus.len()],
+            pools: self.pools.emptied(),
+            ..Self::default()
+        };
+        for (node, entry) in (0..).zip(&self.entries) {
+            fresh.set(NodeIndex(node), *entry);
+        }
+        assert_eq!(self.starts, fresh.starts, "bookings to come stand by start");
+        for (kept, counted) in self.skus.iter().zip(&fresh.skus) {
+            assert_eq!(kept.nodes, counted.nodes);
+            assert_eq!(kept.census, counted.census, "nodes are counted by kind");
+            assert_eq!(
+                (&kept.involved, &kept.tails),
+                (&counted.involved, &counted.tails)
+            );
+            for (kept, counted) in kept.groups.iter().zip(&counted.groups) {
+                assert_eq!(kept.pools, counted.pools, "pools stand in order");
+                assert_eq!(kept.frail, counted.frail);
+            }
+            assert!(kept.beside.keys().eq(counted.beside.keys()));
+            for (kept, counted) in kept.beside.values().zip(counted.beside.values()) {
+                assert_eq!((&kept.census, &kept.room), (&counted.census, &counted.room));
+                assert_eq!(kept.nodes, counted.nodes);
+            }
+        }
+    }
+}
+
+fn uncount(census: &mut BTreeMap<Kind, u32>, kind: Kind) {
+    let count = census.get_mut(&kind).expect("counted when it came");
+    *count -= 1;
+    if *count == 0 {
+        census.remove(&kind);
+    }
+}

@@ -1,0 +1,220 @@
+//! Nodes that are packed together: an NVLink domain of several nodes, or those nodes of a rack that
+//! are each their own domain. A domain of one node says nothing about what stands beside it, and
+//! packing by such domains would scatter small leases over every rack.
+
+use super::index::SkuIndex;
+use super::stance::{Room, SkuId, Stance};
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::topology::{Locality, Prefix, TopologyPath};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A pool's number in this cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PoolId(pub(crate) u32);
+
+/// A pool's whole nodes of one size and group, in the order in which pools are broken into: broken
+/// domains before whole ones, smaller nodes before larger, and the emptiest pool last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PoolKey {
+    pub(crate) breaks_domain: bool,
+    pub(crate) gpus: u8,
+    /// Whole nodes in the pool besides the one that would be taken.
+    pub(crate) left: u32,
+    pub(crate) first: NodeIndex,
+    pub(crate) pool: PoolId,
+}
+
+impl PoolKey {
+    /// The least there can be.
+    pub(crate) const FIRST: Self = Self {
+        breaks_domain: false,
+        gpus: 0,
+        left: 0,
+        first: NodeIndex(0),
+        pool: PoolId(0),
+    };
+}
+
+/// Nodes that are packed together.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    /// A domain, or a rack whose nodes are each their own.
+    pub(crate) level: Locality,
+    pub(crate) nodes: u32,
+    /// Those that nobody has, now or booked, and that nothing is the matter with.
+    pub(crate) whole: u32,
+    idle: BTreeMap<(SkuId, usize, u8), BTreeSet<NodeIndex>>,
+}
+
+impl Pool {
+    /// Whether taking a whole node of it breaks a whole domain.
+    pub(crate) fn breaks_domain(&self) -> bool {
+        self.level != Locality::Domain || self.whole == self.nodes
+    }
+
+    fn keys(&self, pool: PoolId) -> impl Iterator<Item = (SkuId, usize, PoolKey)> + '_ {
+        self.idle
+            .iter()
+            .filter_map(move |((sku, group, gpus), nodes)| {
+                let key = PoolKey {
+                    breaks_domain: self.breaks_domain(),
+                    gpus: *gpus,
+                    left: self.whole - 1,
+                    first: *nodes.first()?,
+                    pool,
+                };
+                Some((*sku, *group, key))
+            })
+    }
+}
+
+/// Where a node is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seat {
+    pool: PoolId,
+    is_whole: bool,
+    idle: Option<(SkuId, usize, u8)>,
+}
+
+/// Every pool, and which node is in which.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pools {
+    pools: Vec<Pool>,
+    by_place: BTreeMap<Prefix, PoolId>,
+    /// The nodes of each domain, because two of them make it a pool of its own.
+    domains: BTreeMap<Prefix, BTreeSet<NodeIndex>>,
+    /// By node index.
+    of_node: Vec<Option<PoolId>>,
+    seats: Vec<Option<Seat>>,
+}
+
+impl Pools {
+    pub(crate) fn of(&self, node: NodeIndex) -> (PoolId, &Pool) {
+        let id = self.of_node[node.as_usize()].expect("every node of the cell is in a pool");
+        (id, self.get(id))
+    }
+
+    pub(crate) fn get(&self, id: PoolId) -> &Pool {
+        &self.pools[id.0 as usize]
+    }
+
+    /// Gives a node its place; says which nodes belong to another pool than before because of it.
+    /// None of them may be entered with a stance then.
+    pub(super) fn admit(&mut self, node: NodeIndex, path: &TopologyPath) -> Vec<NodeIndex> {
+        let domain = path.unit(Locality::Domain);
+        let members = self.domains.entry(domain).or_default();
+        members.insert(node);
+        let moved: Vec<_> = match members.len() {
+            2 => members.iter().copied().filter(|n| *n != node).collect(),
+            _ => Vec::new(),
+        };
+        self.settle(node, path);
+        moved
+    }
+
+    /// Takes a node from its place; says which nodes belong to another pool because of it.
+    pub(super) fn dismiss(&mut self, node: NodeIndex, path: &TopologyPath) -> Vec<NodeIndex> {
+        let domain = path.unit(Locality::Domain);
+        let members = self.domains.get_mut(&domain).expect("it was admitted");
+        members.remove(&node);
+        let left: Vec<_> = members.iter().copied().collect();
+        if left.is_empty() {
+            self.domains.remove(&domain);
+        }
+        self.of_node[node.as_usize()] = None;
+        if left.len() == 1 { left } else { Vec::new() }
+    }
+
+    /// Puts a node into the pool that its place now says.
+    pub(super) fn settle(&mut self, node: NodeIndex, path: &TopologyPath) {
+        let domain = path.unit(Locality::Domain);
+        let (level, place) = match self.domains.get(&domain).map_or(0, BTreeSet::len) {
+            0 | 1 => (Locality::Rack, path.unit(Locality::Rack)),
+            _ => (Locality::Domain, domain),
+        };
+        let next = PoolId(u32::try_from(self.pools.len()).expect("fewer pools than nodes"));
+        let id = *self.by_place.entry(place).or_insert(next);
+        if id == next {
+            self.pools.push(Pool {
+                level,
+                nodes: 0,
+                whole: 0,
+                idle: BTreeMap::new(),
+            });
+        }
+        if self.of_node.len() <= node.as_usize() {
+            self.of_node.resize(node.as_usize() + 1, None);
+        }
+        self.of_node[node.as_usize()] = Some(id);
+    }
+
+    /// Enters how a node stands, in its pool and in the order of pools; absent where it is gone.
+    pub(super) fn set(&mut self, node: NodeIndex, stance: Option<&Stance>, skus: &mut [SkuIndex]) {
+        let at = node.as_usize();
+        if self.seats.len() <= at {
+            self.seats.resize(at + 1, None);
+        }
+        let before = self.seats[at];
+        let after = stance.map(|stance| Seat {
+            pool: self.of(node).0,
+            is_whole: stance.is_whole(),
+            idle: match stance.room() {
+                Room::Whole { group } => Some((stance.sku, group.number(), stance.gpus)),
+                Room::None | Room::Beside { .. } | Room::Frail { .. } => None,
+            },
+        });
+        if before == after {
+            return;
+        }
+        for pool in [before, after].into_iter().flatten().map(|seat| seat.pool) {
+            self.unlist(pool, skus);
+        }
+        if let Some(seat) = before {
+            let pool = &mut self.pools[seat.pool.0 as usize];
+            pool.nodes -= 1;
+            pool.whole -= u32::from(seat.is_whole);
+            if let Some(key) = seat.idle {
+                let nodes = pool.idle.get_mut(&key).expect("entered with the seat");
+                nodes.remove(&node);
+                if nodes.is_empty() {
+                    pool.idle.remove(&key);
+                }
+            }
+        }
+        if let Some(seat) = after {
+            let pool = &mut self.pools[seat.pool.0 as usize];
+            pool.nodes += 1;
+            pool.whole += u32::from(seat.is_whole);
+            if let Some(key) = seat.idle {
+                pool.idle.entry(key).or_default().insert(node);
+            }
+        }
+        self.seats[at] = after;
+        for pool in [before, after].into_iter().flatten().map(|seat| seat.pool) {
+            self.list(pool, skus);
+        }
+    }
+
+    fn unlist(&self, id: PoolId, skus: &mut [SkuIndex]) {
+        for (sku, group, key) in self.get(id).keys(id) {
+            skus[usize::from(sku.0)].groups[group].pools.remove(&key);
+        }
+    }
+
+    fn list(&self, id: PoolId, skus: &mut [SkuIndex]) {
+        for (sku, group, key) in self.get(id).keys(id) {
+            skus[usize::from(sku.0)].groups[group].pools.insert(key);
+        }
+    }
+
+    /// The same places with nobody in them.
+    pub(super) fn emptied(&self) -> Self {
+        let mut pools = self.clone();
+        pools.seats.clear();
+        for pool in &mut pools.pools {
+            (pool.nodes, pool.whole) = (0, 0);
+            pool.idle.clear();
+        }
+        pools
+    }
+}

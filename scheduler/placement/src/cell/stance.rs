@@ -1,0 +1,273 @@
+//! How a node stands as long as only what is on it now counts.
+//!
+//! A stance is everything a decision about the present asks of a node, in 32 bytes and without a
+//! pointer: it is worked out when something about the node changes and read by every decision. A
+//! node with bookings to come, or in several hands, has more to it than its stance says, and is
+//! judged by its holds.
+
+use super::node::{Node, NodeCondition};
+use leasehold_common::class::Side;
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::GpuSlots;
+use leasehold_common::node::Owner;
+use leasehold_common::time::Timestamp;
+
+/// A SKU's number in this cell, in the order in which SKUs came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SkuId(pub(crate) u16);
+
+/// An account's number in this cell, in the order in which accounts came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AccountId(pub(crate) u32);
+
+/// Who has a node now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tenant {
+    pub(crate) account: AccountId,
+    pub(crate) side: Side,
+}
+
+/// How a node stands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stance {
+    pub(crate) sku: SkuId,
+    pub(crate) gpus: u8,
+    pub(crate) condition: Fitness,
+    /// GPUs of it that are not healthy.
+    pub(crate) sick: GpuSlots,
+    /// GPUs that leases have.
+    pub(crate) held: GpuSlots,
+    /// GPUs that are not back from leases that have ended.
+    pub(crate) returning: GpuSlots,
+    /// Whose leases those are; absent where there are none.
+    pub(crate) tenant: Option<Tenant>,
+    /// The side it serves, or served last.
+    pub(crate) last_side: Option<Side>,
+    /// Whether there is more to it than that: leases are booked on it that have not begun, or several
+    /// accounts have some of it. Such a node is judged by its holds.
+    pub(crate) is_involved: bool,
+}
+
+/// What a node's operator, life cycle and agent say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Fitness {
+    pub(crate) owner: Owner,
+    /// Its state lets nobody in.
+    pub(crate) barred: bool,
+    /// Its state ends by itself when the hardware is clean.
+    pub(crate) cleaning: bool,
+    pub(crate) flagged: bool,
+    pub(crate) silent: bool,
+}
+
+impl Fitness {
+    pub(crate) const fn of(owner: Owner, condition: &NodeCondition) -> Self {
+        Self {
+            owner,
+            barred: !condition.state_lets_in(),
+            cleaning: condition.is_being_cleaned(),
+            flagged: condition.flagged,
+            silent: condition.silent,
+        }
+    }
+
+    pub(crate) const fn lets_in(self) -> bool {
+        !self.barred && !self.flagged && !self.silent
+    }
+}
+
+/// What nodes must have in common to stand alike to every request about the present, except that of
+/// the account that has them. Counts and not slots: which GPUs they are makes no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kind {
+    pub(crate) fitness: Fitness,
+    pub(crate) gpus: u8,
+    pub(crate) sick: u8,
+    pub(crate) held: u8,
+    pub(crate) returning: u8,
+    pub(crate) free: u8,
+    pub(crate) side: Option<Side>,
+}
+
+impl Stance {
+    pub(crate) fn of(node: &Node, now: Timestamp) -> Self {
+        let all = node.spec.slots();
+        let mut stance = Self {
+            sku: node.sku,
+            gpus: node.spec.gpus,
+            condition: Fitness::of(node.spec.owner, &node.condition),
+            sick: all.minus(node.condition.healthy),
+            held: GpuSlots::NONE,
+            returning: GpuSlots::NONE,
+            tenant: None,
+            last_side: node.condition.last_side,
+            is_involved: false,
+        };
+        for hold in &node.holds {
+            if hold.from > now {
+                stance.is_involved = true;
+                // Holds stand by start.
+                break;
+            }
+            let side = hold.holder.class.side();
+            let tenant = Tenant {
+                account: hold.account,
+                side,
+            };
+            stance.is_involved |= stance.tenant.is_some_and(|other| other != tenant);
+            stance.tenant = Some(tenant);
+            stance.last_side = Some(side);
+            let slots = hold.slots.common(all);
+            if hold.awaiting_return {
+                stance.returning = stance.returning.union(slots);
+            } else {
+                stance.held = stance.held.union(slots);
+            }
+        }
+        stance
+    }
+
+    pub(crate) const fn all(&self) -> GpuSlots {
+        GpuSlots::first(self.gpus)
+    }
+
+    /// GPUs that are healthy and nobody's.
+    pub(crate) const fn free(&self) -> GpuSlots {
+        let left = self.all().minus(self.sick);
+        left.minus(self.held).minus(self.returning)
+    }
+
+    /// Whether nobody has it, now or booked, and nothing is the matter with it.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.tenant.is_none()
+            && !self.is_involved
+            && self.sick.is_empty()
+            && self.gpus > 0
+            && self.condition.lets_in()
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        Kind {
+            fitness: self.condition,
+            gpus: self.gpus,
+            sick: self.sick.len(),
+            held: self.held.len(),
+            returning: self.returning.len(),
+            free: self.free().len(),
+            side: match self.tenant {
+                Some(tenant) => Some(tenant.side),
+                None => None,
+            },
+        }
+    }
+
+    /// Where it is looked up when somebody asks for room now.
+    pub(crate) const fn room(&self) -> Room {
+        if self.is_involved || !self.condition.lets_in() || self.free().is_empty() {
+            return Room::None;
+        }
+        let Some(owner) = OwnerRank::of(self.condition.owner) else {
+            return Room::None;
+        };
+        match self.tenant {
+            Some(tenant) => Room::Beside {
+                account: tenant.account,
+                free: self.free().len(),
+            },
+            None => {
+                let group = Group {
+                    owner,
+                    last_side: self.last_side,
+                };
+                if self.sick.is_empty() {
+                    Room::Whole { group }
+                } else {
+                    Room::Frail {
+                        group,
+                        free: self.free().len(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Owners that let anybody in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OwnerRank {
+    Sellable,
+    Internal,
+}
+
+impl OwnerRank {
+    const fn of(owner: Owner) -> Option<Self> {
+        match owner {
+            Owner::Sellable => Some(Self::Sellable),
+            Owner::Internal => Some(Self::Internal),
+            Owner::Spare | Owner::Repair => None,
+        }
+    }
+}
+
+/// What idle nodes are told apart by, besides their size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Group {
+    pub(crate) owner: OwnerRank,
+    pub(crate) last_side: Option<Side>,
+}
+
+impl Group {
+    pub(crate) const ALL: [Self; 6] = {
+        const fn group(owner: OwnerRank, last_side: Option<Side>) -> Group {
+            Group { owner, last_side }
+        }
+        [
+            group(OwnerRank::Sellable, None),
+            group(OwnerRank::Sellable, Some(Side::Internal)),
+            group(OwnerRank::Sellable, Some(Side::Tenant)),
+            group(OwnerRank::Internal, None),
+            group(OwnerRank::Internal, Some(Side::Internal)),
+            group(OwnerRank::Internal, Some(Side::Tenant)),
+        ]
+    };
+
+    pub(crate) const fn number(self) -> usize {
+        let owner = match self.owner {
+            OwnerRank::Sellable => 0,
+            OwnerRank::Internal => 3,
+        };
+        owner
+            + match self.last_side {
+                None => 0,
+                Some(Side::Internal) => 1,
+                Some(Side::Tenant) => 2,
+            }
+    }
+
+    pub(crate) const fn may_serve(self, side: Side) -> bool {
+        matches!(
+            (self.owner, side),
+            (OwnerRank::Sellable, _) | (OwnerRank::Internal, Side::Internal)
+        )
+    }
+
+    pub(crate) fn changes_side(self, side: Side) -> bool {
+        self.last_side.is_some_and(|last| last != side)
+    }
+}
+
+/// Room on a node that has no bookings to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// None, or the node has bookings to come.
+    None,
+    /// Beside leases of one account, for that account.
+    Beside { account: AccountId, free: u8 },
+    /// All of it.
+    Whole { group: Group },
+    /// What is healthy of it.
+    Frail { group: Group, free: u8 },
+}
+
+/// The order in which nodes with the same free GPUs are taken.
+pub(crate) type ByFree = (u8, NodeIndex);

@@ -1,0 +1,118 @@
+//! A request as decisions need it: names looked up once, and the time it would have.
+
+use super::window::Window;
+use crate::cell::{AccountId, Cell, Node, SkuId, SkuIndex, Stance};
+use crate::request::{Policy, Request};
+use leasehold_common::class::Side;
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::Shape;
+use leasehold_common::time::Timestamp;
+
+/// What it needs of each node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// All of it.
+    Whole,
+    /// So many GPUs; never more than the largest node of the SKU has, because what no sound node
+    /// could give is no node's fault.
+    Gpus(u8),
+}
+
+/// A request, looked up in one cell, for one start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) request: &'a Request,
+    pub(super) window: Window,
+    pub(super) side: Side,
+    pub(super) need: Need,
+    /// The most GPUs a node of the SKU has; none where there is no such node.
+    pub(super) largest: u8,
+    pub(super) sku: Option<(SkuId, &'a SkuIndex)>,
+    /// Absent for an account that never had anything here.
+    pub(super) account: Option<AccountId>,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn new(
+        cell: &'a Cell,
+        request: &'a Request,
+        policy: &Policy,
+        now: Timestamp,
+        start: Timestamp,
+    ) -> Self {
+        let largest = cell.largest_node(&request.sku).unwrap_or(0);
+        let need = match request.shape {
+            Shape::Nodes { .. } | Shape::Unit { .. } => Need::Whole,
+            Shape::Gpus { count } => {
+                Need::Gpus(u8::try_from(count).unwrap_or(u8::MAX).min(largest))
+            }
+        };
+        Self {
+            cell,
+            request,
+            window: Window::new(request, policy, now, start),
+            side: request.side(),
+            need,
+            largest,
+            sku: cell.index().sku(&request.sku).filter(|_| largest > 0),
+            account: cell.index().account(&request.account),
+        }
+    }
+
+    /// The same request at another start.
+    pub(super) fn at(&self, start: Timestamp) -> Self {
+        Self {
+            window: self.window.starting(self.request, start),
+            ..*self
+        }
+    }
+
+    /// A node of the cell.
+    pub(super) fn look(&self, node: NodeIndex) -> (&'a Node, &'a Stance) {
+        let known = self
+            .cell
+            .node(node)
+            .expect("the index names nodes of the cell");
+        let stance = self.cell.index().stance(node);
+        (known, stance.expect("every node of the cell stands"))
+    }
+
+    /// Every node of the SKU, by number.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (NodeIndex, &'a Stance)> {
+        let wanted = self.sku.map(|(sku, _)| sku);
+        let all = self.cell.index().stances();
+        all.filter(move |(_, stance)| Some(stance.sku) == wanted)
+    }
+
+    /// How many GPUs nodes of the SKU have that are large enough.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = u8> {
+        let sizes = self.cell.sizes(&self.request.sku);
+        let need = self.need;
+        sizes.filter(move |gpus| match need {
+            Need::Whole => true,
+            Need::Gpus(count) => *gpus >= count,
+        })
+    }
+
+    /// Whether a node with so many GPUs has what is asked of one, as asked.
+    pub(super) fn is_large_enough(&self, gpus: u8) -> bool {
+        match self.request.shape {
+            Shape::Gpus { count } => u32::from(gpus) >= count,
+            Shape::Nodes { .. } | Shape::Unit { .. } => gpus > 0,
+        }
+    }
+
+    /// Whether it would start now, so that what nodes are now decides.
+    pub(super) fn is_present(&self) -> bool {
+        self.window.start <= self.window.now
+    }
+
+    /// Whether one node is all it takes.
+    pub(super) fn is_small(&self) -> bool {
+        matches!(
+            self.request.shape,
+            Shape::Gpus { .. } | Shape::Nodes { count: 1, .. }
+        )
+    }
+}

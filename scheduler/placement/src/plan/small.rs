@@ -1,0 +1,214 @@
+//! Leases on one node: which node, and which of its GPUs.
+//!
+//! For the present the index has every node that could do in the order of the score, in a handful of
+//! ordered sets; the best four are the first entries of those. Only nodes with bookings to come are
+//! judged one by one. For a start to come every node of the SKU is.
+//!
+//! Of the whole nodes of one pool that served the same side before, the first stands for all: they
+//! differ in nothing but their number.
+
+use super::ask::{Ask, Need};
+use super::rules::{Verdict, judge};
+use super::score::{Podium, RUNNERS_UP, Score};
+use crate::cell::{Group, PoolKey, Stance};
+use leasehold_common::explain::Candidate;
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::GpuSlots;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A node, and what of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    node: NodeIndex,
+    /// Absent where it is taken whole.
+    slots: Option<GpuSlots>,
+}
+
+/// The best few places.
+pub(super) fn spots(ask: &Ask<'_>) -> Podium<Spot> {
+    if !ask.is_present() {
+        return of_all(ask);
+    }
+    let mut podium = Podium::new();
+    enter_idle(ask, &mut podium);
+    if let Need::Gpus(count) = ask.need {
+        enter_parts(ask, count, &mut podium);
+    }
+    let booked = ask.sku.into_iter().flat_map(|(_, index)| &index.involved);
+    for node in booked {
+        let (known, stance) = ask.look(*node);
+        enter(ask, *node, stance, &judge(known, stance, ask), &mut podium);
+    }
+    debug_assert_eq!(
+        podium.best,
+        of_all(ask).best,
+        "the index has the best places"
+    );
+    podium
+}
+
+/// The best few places, from a look at every node.
+fn of_all(ask: &Ask<'_>) -> Podium<Spot> {
+    let mut podium = Podium::new();
+    let mut seen = BTreeSet::new();
+    for (node, stance) in ask.nodes() {
+        let (known, _) = ask.look(node);
+        let verdict = judge(known, stance, ask);
+        if stance.is_whole() {
+            let (pool, _) = ask.cell.index().pools.of(node);
+            let twin = (pool, stance.condition.owner, stance.last_side, stance.gpus);
+            if !seen.insert(twin) {
+                continue;
+            }
+        }
+        enter(ask, node, stance, &verdict, &mut podium);
+    }
+    podium
+}
+
+/// Whole nodes that nobody has, by pools.
+fn enter_idle(ask: &Ask<'_>, podium: &mut Podium<Spot>) {
+    let Some((_, index)) = ask.sku else {
+        return;
+    };
+    for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
+        let pools = &index.groups[group.number()].pools;
+        if pools.is_empty() {
+            continue;
+        }
+        for (breaks_domain, gpus) in ask.sizes().flat_map(|gpus| [(false, gpus), (true, gpus)]) {
+            let first = PoolKey {
+                breaks_domain,
+                gpus,
+                ..PoolKey::FIRST
+            };
+            let alike = pools
+                .range(first..)
+                .take_while(|key| (key.breaks_domain, key.gpus) == (breaks_domain, gpus));
+            for key in alike.take(RUNNERS_UP + 1) {
+                let score = Score {
+                    side_changes: u32::from(group.changes_side(ask.side)),
+                    domains_broken: u32::from(breaks_domain),
+                    gpus_stranded: stranded(ask, GpuSlots::first(gpus)),
+                    unit_left: key.left,
+                    idle_before: 0,
+                    node_index: key.first,
+                };
+                podium.enter(score, || spot(ask, key.first, GpuSlots::first(gpus), gpus));
+            }
+        }
+    }
+}
+
+/// Room beside other leases of the account, and nodes with sick GPUs that nobody has.
+fn enter_parts(ask: &Ask<'_>, count: u8, podium: &mut Podium<Spot>) {
+    let Some((_, index)) = ask.sku else {
+        return;
+    };
+    let beside = ask.account.and_then(|account| index.beside.get(&account));
+    let frail = Group::ALL
+        .into_iter()
+        .filter(|group| group.may_serve(ask.side))
+        .map(|group| &index.groups[group.number()].frail);
+    for room in beside.map(|own| &own.room).into_iter().chain(frail) {
+        let enough = room.range((count, NodeIndex(0))..);
+        // The account's room may be of the other side's, or not to be had by this one: an account
+        // has one side, but what its nodes are meant for can change under it.
+        let mut entered = 0;
+        for (_, node) in enough {
+            let (known, stance) = ask.look(*node);
+            let verdict = judge(known, stance, ask);
+            if verdict.faults.fits() {
+                enter(ask, *node, stance, &verdict, podium);
+                entered += 1;
+            }
+            if entered > RUNNERS_UP {
+                break;
+            }
+        }
+    }
+}
+
+fn enter(
+    ask: &Ask<'_>,
+    node: NodeIndex,
+    stance: &Stance,
+    verdict: &Verdict,
+    podium: &mut Podium<Spot>,
+) {
+    if !verdict.faults.fits() {
+        return;
+    }
+    let (_, pool) = ask.cell.index().pools.of(node);
+    let is_whole = stance.is_whole();
+    let score = Score {
+        side_changes: u32::from(verdict.changes_side),
+        domains_broken: u32::from(is_whole && pool.breaks_domain()),
+        gpus_stranded: stranded(ask, verdict.free),
+        unit_left: if is_whole { pool.whole - 1 } else { 0 },
+        idle_before: u64::from(verdict.idle_minutes),
+        node_index: node,
+    };
+    podium.enter(score, || spot(ask, node, verdict.free, stance.gpus));
+}
+
+fn stranded(ask: &Ask<'_>, free: GpuSlots) -> u32 {
+    match ask.need {
+        Need::Whole => 0,
+        Need::Gpus(count) => u32::from(free.len() - count),
+    }
+}
+
+fn spot(ask: &Ask<'_>, node: NodeIndex, free: GpuSlots, gpus: u8) -> Spot {
+    let slots = match ask.need {
+        Need::Whole => None,
+        Need::Gpus(count) => Some(closest(free, count, gpus)),
+    };
+    Spot { node, slots }
+}
+
+/// `count` of the free GPUs, close together: within one half of the node where a half has enough,
+/// the half with the fewest that do, because the halves hang on different CPUs and NICs; otherwise
+/// the lowest.
+pub(super) fn closest(free: GpuSlots, count: u8, gpus: u8) -> GpuSlots {
+    let low = GpuSlots::first(gpus / 2);
+    let halves = [free.common(low), free.minus(low)];
+    let from = halves
+        .into_iter()
+        .filter(|half| half.len() >= count)
+        .min_by_key(|half| half.len())
+        .unwrap_or(free);
+    from.iter()
+        .take(usize::from(count))
+        .fold(GpuSlots::NONE, GpuSlots::with)
+}
+
+impl Spot {
+    pub(super) fn candidate(self, ask: &Ask<'_>) -> Candidate {
+        let (_, pool) = ask.cell.index().pools.of(self.node);
+        let (known, _) = ask.look(self.node);
+        Candidate {
+            unit: known.spec.path.unit(pool.level),
+            nodes: [self.node].into_iter().collect(),
+            gpus: self
+                .slots
+                .map_or_else(BTreeMap::new, |slots| BTreeMap::from([(self.node, slots)])),
+            score: Vec::new(),
+            lost_by: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_are_taken_within_one_half_of_a_node() {
+        let free = |slots: &[u8]| slots.iter().copied().fold(GpuSlots::NONE, GpuSlots::with);
+        assert_eq!(closest(free(&[0, 1, 2, 3, 6, 7]), 2, 8), free(&[6, 7]));
+        assert_eq!(closest(free(&[3, 4, 5, 6]), 2, 8), free(&[4, 5]));
+        assert_eq!(closest(free(&[1, 2, 5]), 3, 8), free(&[1, 2, 5]));
+        assert_eq!(closest(GpuSlots::first(8), 4, 8), GpuSlots::first(4));
+    }
+}

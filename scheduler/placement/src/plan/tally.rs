@@ -1,0 +1,169 @@
+//! Nodes counted by what they fail. Nodes without bookings to come are counted by kind, all of a
+//! kind at once, so that a decision about the present does not look at each of them.
+
+use super::ask::Ask;
+use super::rules::{Cause, Faults, Rule, judge, judge_kind};
+use leasehold_common::explain::{Explanation, Outcome};
+use leasehold_common::ids::NodeIndex;
+use std::collections::BTreeMap;
+
+/// GPUs that are free on nodes that lack only more of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Loose {
+    pub(super) gpus: u64,
+    /// The most on one node.
+    pub(super) most: u8,
+    /// Nodes that have any.
+    pub(super) nodes: u32,
+}
+
+/// What was counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Tally {
+    /// Nodes of the cell.
+    pub(super) evaluated: u32,
+    /// Nodes that fail nothing.
+    pub(super) fit: u32,
+    failed: [u32; Rule::ALL.len()],
+    /// Nodes that only this keeps away.
+    pub(super) alone: [u32; Cause::ALL.len()],
+    /// Whether this keeps any node away, be it with others.
+    pub(super) any: [bool; Cause::ALL.len()],
+    pub(super) loose: Loose,
+    /// Nodes that may serve the request's side and are large enough.
+    pub(super) eligible: u32,
+}
+
+impl Tally {
+    /// Counts every node of the cell.
+    pub(super) fn take(ask: &Ask<'_>) -> Self {
+        let mut tally = Self::of_others(ask);
+        let Some((_, index)) = ask.sku else {
+            return tally;
+        };
+        if ask.is_present() {
+            let own = ask.account.and_then(|account| index.beside.get(&account));
+            for (kind, nodes) in &index.census {
+                let own = own
+                    .and_then(|own| own.census.get(kind))
+                    .copied()
+                    .unwrap_or(0);
+                tally.enter(
+                    judge_kind(kind, ask, false),
+                    kind.gpus,
+                    kind.free,
+                    nodes - own,
+                    ask,
+                );
+                tally.enter(judge_kind(kind, ask, true), kind.gpus, kind.free, own, ask);
+            }
+            for node in &index.involved {
+                tally.enter_node(*node, ask);
+            }
+            debug_assert_eq!(
+                tally,
+                Self::of_all(ask),
+                "every node is counted by its kind"
+            );
+            tally
+        } else {
+            Self::of_all(ask)
+        }
+    }
+
+    /// Counts every node of the cell one by one.
+    fn of_all(ask: &Ask<'_>) -> Self {
+        let mut tally = Self::of_others(ask);
+        for (node, _) in ask.nodes() {
+            tally.enter_node(node, ask);
+        }
+        tally
+    }
+
+    /// Nodes of other SKUs are counted, and nothing else of them is looked at.
+    pub(super) fn of_others(ask: &Ask<'_>) -> Self {
+        let evaluated = u32::try_from(ask.cell.len()).unwrap_or(u32::MAX);
+        let mut tally = Self {
+            evaluated,
+            ..Self::default()
+        };
+        let others = evaluated - ask.sku.map_or(0, |(_, index)| index.nodes);
+        tally.count(Faults::OTHER_SKU, others);
+        tally
+    }
+
+    fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) {
+        let (known, stance) = ask.look(node);
+        let verdict = judge(known, stance, ask);
+        self.enter(verdict.faults, stance.gpus, verdict.free.len(), 1, ask);
+    }
+
+    /// Counts nodes of the right SKU that stand alike.
+    pub(super) fn enter(&mut self, faults: Faults, gpus: u8, free: u8, nodes: u32, ask: &Ask<'_>) {
+        if nodes == 0 {
+            return;
+        }
+        self.count(faults, nodes);
+        if !faults.is_eligible() {
+            return;
+        }
+        if ask.is_large_enough(gpus) {
+            self.eligible += nodes;
+        }
+        for cause in Cause::ALL {
+            if faults.only(cause) {
+                self.alone[cause as usize] += nodes;
+            }
+            self.any[cause as usize] |= faults.causes.has(cause as u8);
+        }
+        if faults.lacks_only_gpus() && free > 0 {
+            self.loose.gpus += u64::from(free) * u64::from(nodes);
+            self.loose.most = self.loose.most.max(free);
+            self.loose.nodes += nodes;
+        }
+    }
+
+    fn count(&mut self, faults: Faults, nodes: u32) {
+        if faults.fits() {
+            self.fit += nodes;
+            return;
+        }
+        for rule in Rule::ALL {
+            if faults.failed.has(rule as u8) {
+                self.failed[rule as usize] += nodes;
+            }
+        }
+    }
+
+    /// What was counted, with nothing decided.
+    pub(super) fn explanation(&self, outcome: Outcome) -> Explanation {
+        let filtered = Rule::ALL
+            .into_iter()
+            .map(|rule| (rule.filter(), self.failed[rule as usize]))
+            .filter(|(_, nodes)| *nodes > 0)
+            .collect();
+        Explanation {
+            evaluated: self.evaluated,
+            fit: self.fit,
+            filtered,
+            ..uncounted(outcome)
+        }
+    }
+}
+
+/// An explanation in which no node was looked at.
+pub(super) const fn uncounted(outcome: Outcome) -> Explanation {
+    Explanation {
+        outcome,
+        evaluated: 0,
+        fit: 0,
+        filtered: BTreeMap::new(),
+        exhausted: BTreeMap::new(),
+        winner: None,
+        runners_up: Vec::new(),
+        reasons: Vec::new(),
+        earliest: None,
+        unblocked_by: Vec::new(),
+        policy: None,
+    }
+}
