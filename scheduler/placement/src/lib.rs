@@ -37,6 +37,7 @@
 pub mod cell;
 pub mod checker;
 mod decision;
+pub mod mig;
 pub mod plan;
 pub mod power;
 mod request;
