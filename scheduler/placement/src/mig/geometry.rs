@@ -9,7 +9,7 @@ use leasehold_common::mig::{MigFamily, MigProfile, UnknownProfile};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Outlook(pub(super) u32);
 
-/// A family of GPUs with its answers tabled. Made once for each family, in some milliseconds.
+/// A family of GPUs with its answers tabled. Made once for each family, in less than a millisecond.
 #[derive(Debug, Clone)]
 pub struct Geometry {
     family: MigFamily,
