@@ -29,6 +29,7 @@ pub mod keys;
 pub mod lease;
 pub mod ledger;
 pub mod log;
+pub mod mig;
 pub mod node;
 pub mod node_set;
 pub mod policy;

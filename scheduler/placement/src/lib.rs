@@ -37,7 +37,9 @@
 pub mod cell;
 pub mod checker;
 mod decision;
+pub mod mig;
 pub mod plan;
+pub mod power;
 mod request;
 
 pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
