@@ -44,5 +44,6 @@ mod request;
 
 pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
+pub use leasehold_common::policy::Policy;
 pub use plan::{Score, plan};
-pub use request::{End, Policy, Request};
+pub use request::{End, Request};
