@@ -16,7 +16,7 @@
 //! Who does what: [`lead`] and [`follow`] are the two halves of the picture, [`load`] reads the
 //! store, [`feed`] turns its changes into events, [`commit`] applies a batch and settles unknown
 //! outcomes, [`journal`] is the log file and the live feed of records, [`fanout`] writes grants,
-//! [`trim`] keeps the store small, [`recovery`] brings back a ledger that was restored from the
+//! [`trim`] keeps the store small, [`past`] answers for leases that only the log has, [`recovery`] brings back a ledger that was restored from the
 //! past, [`clock`] says when this host's time cannot be trusted.
 
 mod clock;
@@ -28,6 +28,7 @@ mod journal;
 mod lead;
 mod load;
 mod message;
+mod past;
 mod recovery;
 mod trim;
 

@@ -134,7 +134,9 @@ fn problem_exit(code: &ProblemCode) -> Exit {
         | P::UnknownSku
         | P::IdempotencyMismatch => Exit::Usage,
         P::IllegalState => Exit::NotActive,
-        P::UnknownAccount | P::UnknownLease | P::UnknownNode => Exit::NoSuchObject,
+        P::UnknownAccount | P::UnknownLease | P::LeaseLeftLedger | P::UnknownNode => {
+            Exit::NoSuchObject
+        }
         P::Forbidden => Exit::Permission,
         P::QuotaExceeded
         | P::NeverFits
