@@ -32,7 +32,7 @@ mod past;
 mod recovery;
 mod trim;
 
-pub use clock::{Clock, HostClock};
+pub use clock::{Clock, HostClock, Synchronisation};
 pub use journal::Journal;
 pub use message::{Desk, Message};
 
@@ -46,7 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// How long a scheduler rests after something went wrong before it tries again: long enough not to
 /// hammer a store that is down, short against any grace.
@@ -128,6 +128,14 @@ pub async fn serve(
 }
 
 impl Office {
+    /// What an operator must know first.
+    fn alerts(&self) -> Vec<String> {
+        let distrust = self.clock.distrust();
+        let distrust = distrust.map(|why| format!("the clock cannot be trusted: {why}"));
+        let settled = self.settings.alerts.iter().cloned();
+        settled.chain(distrust).chain(self.clock.remark()).collect()
+    }
+
     fn leader_key(&self) -> String {
         format!("{}leader", self.keys.folder(Folder::Election))
     }
@@ -164,6 +172,15 @@ impl Office {
                     warn!(error = %e, "the leader's key is left to its TTL");
                 }
             }
+            Ok(Outcome::ClockWrong(why)) => {
+                error!(why, "nothing is decided: the clock cannot be trusted");
+                if let Err(e) = leadership.resign().await {
+                    warn!(error = %e, "the leader's key is left to its TTL");
+                }
+                // Another host may have a better clock, and gets the time to be elected.
+                self.rest(&format!("the clock cannot be trusted: {why}"))
+                    .await;
+            }
             Err(_) => drop(leadership),
         }
         outcome.map(|_| ())
@@ -193,3 +210,6 @@ pub async fn refuse_for(messages: &mut mpsc::Receiver<Message>, moment: Duration
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
