@@ -167,6 +167,7 @@ mod tests {
         4 unknown-account
         2 unknown-sku
         4 unknown-lease
+        4 lease-left-ledger
         4 unknown-node
         1 account-exists
         6 quota-exceeded
