@@ -37,6 +37,7 @@
 pub mod cell;
 pub mod checker;
 mod decision;
+pub mod fine;
 pub mod plan;
 mod request;
 
