@@ -27,6 +27,8 @@ pub struct FineScore {
     /// Minus what is left over: GPUs and CPU for GPU requests, so that nodes are filled one by one;
     /// free GPUs and CPU for CPU-only requests, so that they go where CPU alone is left.
     pub left: i64,
+    /// Minus the price of an untouched node.
+    pub opened: i64,
     /// Minus what is left on the chosen GPU.
     pub remainder: i64,
     /// Minus the pressure on the node's model.
@@ -38,7 +40,7 @@ pub struct FineScore {
 impl FineScore {
     /// The sum of the terms.
     pub const fn total(&self) -> i64 {
-        self.stranded + self.shortage + self.left + self.remainder + self.pressure
+        self.stranded + self.shortage + self.left + self.opened + self.remainder + self.pressure
     }
 }
 
@@ -104,10 +106,13 @@ impl Appraiser {
             }
             Gpus::None | Gpus::Whole { .. } => 0,
         };
+        let untouched = gpu == gpus && ask.gpus != Gpus::None;
+        let eighths = if untouched { gpus / 1000 } else { 0 };
         FineScore {
             stranded: -(weights.stranded * stranded / 1_000_000),
             shortage: -(weights.shortage * shortage / 1_000_000),
             left: -left,
+            opened: -(weights.opened * eighths * eighths / 64),
             remainder: -remainder,
             pressure: 0,
             rank: 0,
@@ -129,7 +134,8 @@ impl Appraiser {
         if lacked <= 0 {
             return 0;
         }
-        let share = lacked * 1000 / size;
+        // Ten times its size is all the same: a node with next to no cores.
+        let share = (lacked * 1000 / size).min(10_000);
         share * share
     }
 }

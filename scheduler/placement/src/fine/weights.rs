@@ -18,6 +18,9 @@ pub struct Weights {
     pub left: i64,
     /// Two GPUs and more: eight GPUs left on the node.
     pub left_many: i64,
+    /// GPU requests: a node of eight GPUs that is touched for the first time; smaller ones by the
+    /// square of their size, for it is large requests that need an untouched node.
+    pub opened: i64,
     /// GPU requests: all of the node's CPU left.
     pub cpu_left: i64,
     /// CPU-only requests: all of the node's GPUs left.
@@ -33,11 +36,12 @@ pub struct Weights {
 impl Weights {
     /// Where GPUs run out before cores do: nodes are filled one after another.
     pub const PLENTY: Self = Self {
-        cores_needed: 1_000,
+        cores_needed: 950,
         stranded: 6_000_000,
         shortage: 3_000_000,
         left: 200_000,
-        left_many: 200_000,
+        left_many: 700_000,
+        opened: 0,
         cpu_left: 100_000,
         gpu_left: 5_500_000,
         cores_left: 1_000_000,
@@ -45,20 +49,22 @@ impl Weights {
         pressure: 8_000_000,
     };
 
-    /// Where cores run out first: single GPUs and shares are spread a little, so that the cores that
-    /// remain lie in pieces beside free GPUs, enough for a GPU's work and too few for work that
-    /// needs none.
+    /// Where cores run out first: GPU requests may use a node's cores far beyond its share before
+    /// its GPUs count as stranded, and single GPUs and shares are spread over the nodes already in
+    /// use. So the cores that remain lie in pieces beside free GPUs, enough for a GPU's work and too
+    /// few for work that needs none.
     pub const SCARCE: Self = Self {
-        cores_needed: 770,
-        stranded: 15_000_000,
+        cores_needed: 267,
+        stranded: 11_200_000,
         shortage: 2_000_000,
-        left: -50_000,
-        left_many: 2_950_000,
-        cpu_left: 50_000,
-        gpu_left: 1_300_000,
-        cores_left: 1_000_000,
-        remainder: 6_500_000,
-        pressure: 16_000_000,
+        left: 0,
+        left_many: 1_200_000,
+        opened: 300_000,
+        cpu_left: 55_000,
+        gpu_left: 3_300_000,
+        cores_left: 880_000,
+        remainder: 2_700_000,
+        pressure: 12_000_000,
     };
 
     /// So many thousandths of the way from one to another.
@@ -73,6 +79,7 @@ impl Weights {
             shortage: between(self.shortage, other.shortage, permille),
             left: between(self.left, other.left, permille),
             left_many: between(self.left_many, other.left_many, permille),
+            opened: between(self.opened, other.opened, permille),
             cpu_left: between(self.cpu_left, other.cpu_left, permille),
             gpu_left: between(self.gpu_left, other.gpu_left, permille),
             cores_left: between(self.cores_left, other.cores_left, permille),
@@ -105,8 +112,8 @@ impl FinePolicy {
     pub const HOUSE: Self = Self {
         plenty: Weights::PLENTY,
         scarce: Weights::SCARCE,
-        plenty_to: 980,
-        scarce_from: 1_040,
+        plenty_to: 990,
+        scarce_from: 1_030,
     };
 
     /// The weights for a fleet and a mix.
@@ -151,7 +158,7 @@ mod tests {
         assert_eq!(scarcity(&[node(96, 8)], &mix), 1_000);
         assert_eq!(scarcity(&[node(96, 8), node(96, 0)], &mix), 500);
         assert_eq!(scarcity(&[], &mix), 0);
-        assert_eq!(scarcity(&[node(0, 8)], &mix), 96_000);
+        assert_eq!(scarcity(&[node(0, 8)], &mix), 100_000);
     }
 
     #[test]
