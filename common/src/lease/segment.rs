@@ -120,7 +120,7 @@ tokens! {
 }
 
 /// Where a lease is from one instant to another. A placement is a list of these in order of time;
-/// it only grows, and the last one's `to` may be brought forward.
+/// it only grows, and the last one's `to` may be brought forward, or put off by an extension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// From this instant.

@@ -51,6 +51,7 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
         }
     }
     state.trim_closed(now);
+    state.due_maintenance(now);
     state.log_presence();
     state.close_batch(events, now)
 }
@@ -152,6 +153,7 @@ impl State {
             || !self.progressed.is_empty()
             || self.capacity_grew
             || self.timers.first().is_some_and(|(at, _)| *at <= now)
+            || self.next_maintenance_wake().is_some_and(|at| at <= now)
             || self.closed.len() > CLOSED_MAX;
         let draft = std::mem::take(&mut self.draft);
         if draft.is_empty() {

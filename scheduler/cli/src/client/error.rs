@@ -132,12 +132,18 @@ fn problem_exit(code: &ProblemCode) -> Exit {
         | P::InvalidBody
         | P::BodyTooLarge
         | P::UnknownSku
+        | P::InvalidPolicy
         | P::IdempotencyMismatch => Exit::Usage,
         P::IllegalState => Exit::NotActive,
-        P::UnknownAccount | P::UnknownLease | P::UnknownNode => Exit::NoSuchObject,
+        P::UnknownAccount
+        | P::UnknownLease
+        | P::UnknownNode
+        | P::UnknownPolicy
+        | P::UnknownMaintenance => Exit::NoSuchObject,
         P::Forbidden => Exit::Permission,
         P::QuotaExceeded
         | P::NeverFits
+        | P::Booked
         | P::StaleGeneration
         | P::ConfirmationNeeded
         | P::TooManyPending => Exit::Refused,
@@ -166,9 +172,13 @@ mod tests {
         2 unknown-sku
         4 unknown-lease
         4 unknown-node
+        4 unknown-policy
+        4 unknown-maintenance
         1 account-exists
         6 quota-exceeded
         6 never-fits
+        2 invalid-policy
+        6 booked
         2 idempotency-mismatch
         3 illegal-state
         6 stale-generation

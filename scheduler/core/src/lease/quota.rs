@@ -6,7 +6,7 @@
 use crate::state::State;
 use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::AccountName;
-use leasehold_common::lease::LeaseSpec;
+use leasehold_common::lease::{Digest, LeaseSpec};
 use leasehold_common::sku::Sku;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -51,7 +51,7 @@ impl OverQuota {
     }
 
     /// Why the request gets nothing.
-    pub fn explanation(&self, outcome: Outcome) -> Explanation {
+    pub fn explanation(&self, outcome: Outcome, policy: Digest) -> Explanation {
         Explanation {
             outcome,
             evaluated: 0,
@@ -69,7 +69,7 @@ impl OverQuota {
             unblocked_by: vec![Unblock::QuotaFreed {
                 gpus: self.wants - self.left(),
             }],
-            policy: None,
+            policy: Some(policy),
         }
     }
 }

@@ -17,6 +17,10 @@ const LENGTH_MIN: Span = Span::from_secs(1);
 /// The longest lease, and how far ahead it may start: ten years.
 const LENGTH_MAX: Span = Span::from_hours(24 * 3653);
 
+/// The longest hardware is held for somebody who has not taken it: long enough to ask whoever has to
+/// be asked, short enough that an offer that was forgotten does not cost a day's rent.
+const HOLD_MAX: Span = Span::from_hours(24);
+
 /// How far in the past a start may lie and still mean "now": what it takes to type it.
 const START_SLACK: Span = Span::from_mins(1);
 
@@ -55,6 +59,7 @@ impl State {
         check_host(wish.host, sku)?;
         check_cap(wish.gpu_cap_watts, sku)?;
         let start = check_times(&wish, account.side, now)?;
+        check_hold(wish.hold)?;
         check_name(wish.name.as_deref())?;
         let spec = LeaseSpec {
             account: wish.account,
@@ -195,6 +200,16 @@ fn check_times(
             "for or until: only leases of internal accounts may have an open end",
         )),
         (Some(_), None, _) | (None, Some(_), _) | (None, None, Side::Internal) => Ok(start),
+    }
+}
+
+fn check_hold(hold: Option<Span>) -> Result<(), Problem> {
+    match hold {
+        Some(hold) if !(LENGTH_MIN..=HOLD_MAX).contains(&hold) => {
+            let allowed = format!("{LENGTH_MIN} to {HOLD_MAX}");
+            Err(Problem::field("hold", hold, allowed))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

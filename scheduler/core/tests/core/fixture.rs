@@ -67,6 +67,7 @@ pub fn wish(shape: Shape) -> CreateLease {
         until: None,
         host: None,
         gpu_cap_watts: None,
+        hold: None,
         name: None,
     }
 }

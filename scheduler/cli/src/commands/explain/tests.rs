@@ -52,6 +52,8 @@ fn four_nodes_in_a_rack() -> LeaseView {
         energy_wh: 0,
         reason: Some(Reason::Fragmented),
         earliest: Some(at("2026-11-22T10:40:00Z")),
+        held_until: None,
+        gpu_cap_watts: None,
         name: None,
     }
 }
