@@ -105,11 +105,13 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<RankedReason>,
     /// Everything that is wrong, where there may be more than one thing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "<[Finding]>::is_empty")]
+    #[schema(value_type = Vec<Finding>)]
+    pub findings: Box<[Finding]>,
     /// What is booked and stands in the way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conflicts: Vec<BookingView>,
+    #[serde(default, skip_serializing_if = "<[BookingView]>::is_empty")]
+    #[schema(value_type = Vec<BookingView>)]
+    pub conflicts: Box<[BookingView]>,
     /// The record in the placement log, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_seq: Option<Seq>,
@@ -131,8 +133,8 @@ impl Problem {
             allowed: None,
             lease_state: None,
             reasons: Vec::new(),
-            findings: Vec::new(),
-            conflicts: Vec::new(),
+            findings: Box::default(),
+            conflicts: Box::default(),
             log_seq: None,
         }
     }

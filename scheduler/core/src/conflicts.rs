@@ -95,7 +95,7 @@ pub(crate) fn booked(what: &str, conflicts: Vec<BookingView>) -> Problem {
     let plural = if count == 1 { "" } else { "s" };
     let detail = format!("{what}: {count} booking{plural} in the way");
     Problem {
-        conflicts,
+        conflicts: conflicts.into(),
         ..Problem::new(ProblemCode::Booked, detail)
     }
 }

@@ -79,7 +79,7 @@ impl State {
         let (field, value, allowed) = (&first.field, &first.value, &first.allowed);
         let mut problem =
             Problem::new(ProblemCode::InvalidPolicy, detail).about(field, value, allowed);
-        problem.findings = findings;
+        problem.findings = findings.into();
         Err(problem)
     }
 
