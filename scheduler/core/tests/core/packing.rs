@@ -3,7 +3,8 @@
 
 use crate::fixture::{Cell, nodes, wish};
 use leasehold_common::api::{
-    CreateAccount, ExplainView, LeaseView, ProblemCode, SetPolicy, SetPowerBudget, WantedStep,
+    CreateAccount, CreateLease, ExplainView, LeaseView, ProblemCode, SetPolicy, SetPowerBudget,
+    WantedStep,
 };
 use leasehold_common::class::Side;
 use leasehold_common::explain::{Reason, Unblock};
@@ -27,6 +28,11 @@ fn set_budget(cell: &mut Cell, prefix: &str, watts: u64) {
     .unwrap();
 }
 
+fn leased(cell: &mut Cell, wish: CreateLease) -> LeaseView {
+    let id = cell.lease(wish);
+    cell.view(id)
+}
+
 fn explain(cell: &Cell, lease: &LeaseView) -> ExplainView {
     match cell.query(&Query::Explain(lease.id)) {
         View::Explain(view) => *view,
@@ -40,9 +46,12 @@ fn a_lease_waits_for_watts_and_goes_where_there_are_some() {
     // Room for two nodes and a half in the first rack, for none in the second.
     set_budget(&mut cell, "hall-a/row-1/rack-0", NODE * 5 / 2);
     set_budget(&mut cell, "hall-a/row-1/rack-1", NODE / 2);
-    let two = cell.lease(wish(nodes(2)));
-    assert_eq!((two.state, two.envelope_watts), (LeaseState::Preparing, 2 * NODE));
-    let third = cell.lease(wish(nodes(1)));
+    let two = leased(&mut cell, wish(nodes(2)));
+    assert_eq!(
+        (two.state, two.envelope_watts),
+        (LeaseState::Preparing, 2 * NODE)
+    );
+    let third = leased(&mut cell, wish(nodes(1)));
     assert_eq!(third.state, LeaseState::Requested);
     let why = explain(&cell, &third).explanation.unwrap();
     assert_eq!(why.reason(), Some(&Reason::PowerBudget), "{why:?}");
@@ -55,8 +64,12 @@ fn a_lease_waits_for_watts_and_goes_where_there_are_some() {
     // With its GPUs held to less it goes at once: 5,100 W are left, and 4,600 W are the node's own.
     let mut capped = wish(nodes(1));
     capped.gpu_cap_watts = Some(200);
-    let waits = cell.lease(capped);
-    assert_eq!(waits.state, LeaseState::Requested, "6,200 W are more than 5,100 W");
+    let waits = leased(&mut cell, capped);
+    assert_eq!(
+        waits.state,
+        LeaseState::Requested,
+        "6,200 W are more than 5,100 W"
+    );
     set_budget(&mut cell, "hall-a/row-1/rack-1", 6_200);
     assert_eq!(cell.view(waits.id).state, LeaseState::Preparing);
     assert_eq!(cell.view(waits.id).envelope_watts, 6_200);
@@ -76,8 +89,11 @@ fn a_floor_keeps_whole_nodes_for_the_other_side() {
     };
     cell.ask(Command::SetPolicy(SetPolicy { policy, why: None }))
         .unwrap();
-    assert_eq!(cell.lease(wish(nodes(1))).state, LeaseState::Preparing);
-    let second = cell.lease(wish(nodes(1)));
+    assert_eq!(
+        leased(&mut cell, wish(nodes(1))).state,
+        LeaseState::Preparing
+    );
+    let second = leased(&mut cell, wish(nodes(1)));
     let why = explain(&cell, &second).explanation.unwrap();
     assert_eq!(why.reason(), Some(&Reason::ReservationOnly), "{why:?}");
 }
@@ -91,17 +107,25 @@ fn a_flexible_gang_starts_with_what_there_is_and_what_its_quota_leaves() {
         spares: 0,
     };
     cell.ask(Command::CreateAccount(CreateAccount {
-        name: "globex".parse().unwrap(),
+        name: "initech".parse().unwrap(),
         side: Side::Tenant,
         quota_gpus: Some(24),
     }))
     .unwrap();
-    let mut of_globex = wish(flexible(6, 2));
-    of_globex.account = "globex".parse().unwrap();
-    let three = cell.lease(of_globex);
-    assert_eq!((three.node_count, three.gpu_count), (3, 24), "as its quota has it");
-    let five = cell.lease(wish(flexible(7, 4)));
-    assert_eq!((five.node_count, five.gpu_count), (5, 40), "as the cell has it");
+    let mut of_initech = wish(flexible(6, 2));
+    of_initech.account = "initech".parse().unwrap();
+    let three = leased(&mut cell, of_initech);
+    assert_eq!(
+        (three.node_count, three.gpu_count),
+        (3, 24),
+        "as its quota has it"
+    );
+    let five = leased(&mut cell, wish(flexible(7, 4)));
+    assert_eq!(
+        (five.node_count, five.gpu_count),
+        (5, 40),
+        "as the cell has it"
+    );
 }
 
 #[test]
@@ -110,14 +134,16 @@ fn a_buy_out_takes_everything_below_a_place_or_waits() {
     let unit = |prefix: &str| Shape::Unit {
         prefix: prefix.parse().unwrap(),
     };
-    let rack = cell.lease(wish(unit("hall-a/row-1/rack-1")));
+    let rack = leased(&mut cell, wish(unit("hall-a/row-1/rack-1")));
     assert_eq!((rack.state, rack.node_count), (LeaseState::Preparing, 4));
     assert_eq!(rack.nodes, "h[004-007]");
-    let hall = cell.lease(wish(unit("hall-a")));
+    let hall = leased(&mut cell, wish(unit("hall-a")));
     assert_eq!(hall.state, LeaseState::Requested);
     assert!(hall.earliest.is_some(), "the rack's lease ends");
 
-    let nowhere = cell.ask(Command::CreateLease(wish(unit("hall-z")))).unwrap_err();
+    let nowhere = cell
+        .ask(Command::CreateLease(wish(unit("hall-z"))))
+        .unwrap_err();
     assert_eq!(nowhere.code, ProblemCode::InvalidField);
     assert_eq!(nowhere.field.as_deref(), Some("shape.prefix"));
 }
