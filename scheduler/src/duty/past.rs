@@ -43,6 +43,12 @@ impl Archive {
             | Query::Accounts
             | Query::Account(_)
             | Query::Leases { .. }
+            | Query::Plan(_)
+            | Query::Policies
+            | Query::Policy(_)
+            | Query::Power { .. }
+            | Query::Maintenances { .. }
+            | Query::Maintenance(_)
             | Query::Past { .. } => return Err(problem),
         };
         if problem.code != ProblemCode::LeaseLeftLedger {

@@ -35,6 +35,20 @@ impl State {
                 .about("until", until, "an end before the bookings that follow")
                 .in_state(lease.state));
         }
+        if let Some((unit, missing, from)) = self.cell.watts_lacking(id, Some(until)) {
+            let watts = missing.0.div_ceil(1000);
+            let detail = format!(
+                "lease {id} cannot go on until {until}: from {from} on, the power budget of {unit} \
+                 has {watts} W too few"
+            );
+            return Err(Problem::new(ProblemCode::Booked, detail)
+                .about(
+                    "until",
+                    until,
+                    format!("an end by {from}, or a larger budget"),
+                )
+                .in_state(lease.state));
+        }
         if !asked.dry_run {
             self.put_off_end(id, until, asked.actor.clone(), asked.now)?;
             self.remember(id, asked);

@@ -1,10 +1,10 @@
 //! What the packing engine is told by the ledger: budgets, floors, places and quotas bound what is
 //! placed, and say so.
 
-use crate::fixture::{Cell, nodes, wish};
+use crate::fixture::{Cell, minutes, nodes, wish};
 use leasehold_common::api::{
-    CreateAccount, CreateLease, ExplainView, LeaseView, ProblemCode, SetPolicy, SetPowerBudget,
-    WantedStep,
+    CreateAccount, CreateLease, ExplainView, ExtendLease, LeaseView, ProblemCode, SetPolicy,
+    SetPowerBudget, WantedStep,
 };
 use leasehold_common::class::Side;
 use leasehold_common::explain::{Reason, Unblock};
@@ -73,6 +73,40 @@ fn a_lease_waits_for_watts_and_goes_where_there_are_some() {
     set_budget(&mut cell, "hall-a/row-1/rack-1", 6_200);
     assert_eq!(cell.view(waits.id).state, LeaseState::Preparing);
     assert_eq!(cell.view(waits.id).envelope_watts, 6_200);
+}
+
+#[test]
+fn a_lease_is_not_extended_into_watts_that_are_not_there() {
+    let mut cell = Cell::of(4);
+    let id = cell.lease(wish(nodes(2)));
+    let end = cell.record(id).access_end.unwrap();
+    let step = |from, watts| WantedStep {
+        from,
+        watts: Some(watts),
+    };
+    cell.ask(Command::SetPowerBudget(SetPowerBudget {
+        prefix: "hall-a".parse().unwrap(),
+        steps: vec![step(None, 4 * NODE), step(Some(end + minutes(30)), NODE)],
+        why: None,
+    }))
+    .unwrap();
+    let extend = |length| {
+        Command::ExtendLease(
+            id,
+            ExtendLease {
+                length: Some(length),
+                until: None,
+            },
+        )
+    };
+    let refused = cell.ask(extend(minutes(60))).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::Booked);
+    assert!(
+        refused.detail.contains("the power budget of hall-a"),
+        "{}",
+        refused.detail
+    );
+    cell.ask(extend(minutes(30))).unwrap();
 }
 
 #[test]

@@ -9,6 +9,8 @@ use leasehold_common::ids::{AccountName, LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
+use leasehold_common::topology::Prefix;
+use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -194,6 +196,27 @@ impl Cell {
         self.change_holds(lease, |hold| hold.to = to);
         self.change_times(lease, |booking| booking.to = to);
         Ok(())
+    }
+
+    /// What a booking that goes on from its end to `to` would lack in watts: the place, how many, and
+    /// from when; absent where it lacks nothing, or there is no such booking.
+    pub fn watts_lacking(
+        &self,
+        lease: LeaseId,
+        to: Option<Timestamp>,
+    ) -> Option<(Prefix, MilliWatts, Timestamp)> {
+        let booking = &self.bookings.get(&lease)?.booking;
+        // The minute in which it ends now is booked already.
+        let more = Minutes {
+            from: booking.minutes().to,
+            to: Minutes::outward(booking.from, to).to,
+        };
+        if !self.grid.is_bounded() || more.is_empty() {
+            return None;
+        }
+        let short = self.grid.book().fits(&self.loads(booking), more).err()?;
+        let unit = self.grid.prefix(short.unit).clone();
+        Some((unit, short.missing, short.at.begins()))
     }
 
     /// The lease has ended at `at`: its hardware is nobody's until each node gives it back, however

@@ -106,9 +106,9 @@ pub struct FinePolicy {
 }
 
 impl FinePolicy {
-    /// The house's policy for all mixes. It was found by trying a few thousand settings on lists and
-    /// orders derived from the public trace for that purpose, most of them heavier in CPU, and then
-    /// checked on the given lists and orders.
+    /// The house's policy for all mixes, found by several hundred trials on lists and orders derived
+    /// from the public trace, most of them heavier in CPU. How, and what that is worth, stands in
+    /// `common/docs/fine-packing.md`.
     pub const HOUSE: Self = Self {
         plenty: Weights::PLENTY,
         scarce: Weights::SCARCE,
