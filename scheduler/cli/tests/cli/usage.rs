@@ -24,7 +24,7 @@ fn a_wrong_word_is_told_with_the_words_that_are_right() {
 fn values_that_cannot_be_are_refused_before_anything_is_sent() {
     let create = "leases create --account a --class spot --sku h200";
     for (words, told) in [
-        ("--nodes -1 --for 1h", "'-1' for '--nodes <N>'"),
+        ("--nodes -1 --for 1h", "'-1' for '--nodes <N|MIN..N>'"),
         ("--gpus -2 --for 1h", "a whole number, 1 or more"),
         ("--nodes 99999999999 --for 1h", "'99999999999'"),
         ("--nodes 1 --gpus 1", "cannot be used with"),

@@ -106,7 +106,7 @@ fn a_lease_is_not_extended_into_watts_that_are_not_there() {
         "{}",
         refused.detail
     );
-    cell.ask(extend(minutes(30))).unwrap();
+    cell.ask(extend(minutes(20))).unwrap();
 }
 
 #[test]

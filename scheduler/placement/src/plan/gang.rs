@@ -59,10 +59,10 @@ pub(super) fn candidates(
     limits: &Limits<'_>,
 ) -> Podium<Candidate> {
     let mut podium = Podium::new();
-    if survey.tally.fit < size.nodes {
+    let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
+    if fit.len() < size.nodes as usize {
         return podium;
     }
-    let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
     for level in Locality::ALL {
         if level > survey.ask.within() {
             break;

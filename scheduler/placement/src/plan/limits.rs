@@ -11,6 +11,7 @@ use super::rules::{Cause, Faults, Rule};
 use crate::cell::{PoolId, Stance, envelope, other};
 use crate::power::{Load, Minutes, Shortage, UnitId, headroom};
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Policy, Share};
 use leasehold_common::topology::Locality;
 use leasehold_common::units::MilliWatts;
@@ -41,6 +42,8 @@ impl Bar {
 pub(super) struct Limits<'a> {
     ask: Ask<'a>,
     minutes: Minutes,
+    /// Whether there is any power budget.
+    is_powered: bool,
     /// Nodes this side has nothing of yet, and those of them that a floor of the other side counts.
     fresh_nodes: Option<u32>,
     floor_nodes: Option<u32>,
@@ -55,8 +58,10 @@ pub(super) struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    pub(super) fn new(ask: Ask<'a>, policy: &Policy) -> Self {
-        let mut limits = Self {
+    /// None at all, whatever is booked and kept.
+    pub(super) fn none(ask: Ask<'a>) -> Self {
+        Self {
+            is_powered: false,
             minutes: Minutes::outward(ask.window.start, ask.window.end),
             fresh_nodes: None,
             floor_nodes: None,
@@ -66,6 +71,13 @@ impl<'a> Limits<'a> {
             left: BTreeMap::new(),
             met: false,
             ask,
+        }
+    }
+
+    pub(super) fn new(ask: Ask<'a>, policy: &Policy) -> Self {
+        let mut limits = Self {
+            is_powered: ask.cell.grid().is_bounded(),
+            ..Self::none(ask)
         };
         let Some((_, index)) = ask.sku else {
             return limits;
@@ -114,7 +126,7 @@ impl<'a> Limits<'a> {
 
     /// Whether anything can be in the way at all.
     pub(super) fn are_any(&self) -> bool {
-        self.ask.cell.grid().is_bounded() || self.keep_anything()
+        self.is_powered || self.keep_anything()
     }
 
     fn keep_anything(&self) -> bool {
@@ -208,14 +220,17 @@ impl<'a> Limits<'a> {
         }
     }
 
-    /// What keeps the watts from a node, alone.
-    pub(super) fn shortage(&self, node: NodeIndex, stance: &Stance) -> Option<Shortage> {
-        let load = Load {
-            unit: self.ask.cell.grid().unit_of(node),
-            power: self.envelope(stance),
-        };
-        let book = self.ask.cell.grid().book();
-        book.fits(&[load], self.minutes).err()
+    /// What keeps the watts from nodes, all together.
+    pub(super) fn shortage(&self, nodes: &NodeSet) -> Option<Shortage> {
+        let grid = self.ask.cell.grid();
+        let loads: Vec<Load> = nodes
+            .iter()
+            .map(|node| Load {
+                unit: grid.unit_of(node),
+                power: self.envelope(self.ask.look(node).1),
+            })
+            .collect();
+        grid.book().fits(&loads, self.minutes).err()
     }
 
     /// What the lease would draw on a node at most.
@@ -229,7 +244,7 @@ impl<'a> Limits<'a> {
 
     fn bounded(&self, node: NodeIndex) -> Vec<UnitId> {
         let grid = self.ask.cell.grid();
-        if !grid.is_bounded() {
+        if !self.is_powered {
             return Vec::new();
         }
         grid.bounded_above(grid.unit_of(node)).collect()

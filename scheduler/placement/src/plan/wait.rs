@@ -8,6 +8,7 @@ use super::rules::{Cause, judge};
 use super::small::closest;
 use super::survey::Survey;
 use super::tally::Tally;
+use crate::power::Shortage;
 use leasehold_common::explain::{Dimension, Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
@@ -47,7 +48,9 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanatio
     }
     if let Some(node) = tally.short_of_watts {
         let limits = Limits::new(*ask, policy);
-        why.unblocked_by.extend(watts(ask, &limits, node));
+        let short = limits.shortage(&[node].into_iter().collect());
+        why.unblocked_by
+            .extend(short.map(|short| more_watts(ask, &short)));
         why.unblocked_by.extend(lower_cap(ask, |cap| {
             let stance = ask.look(node).1;
             limits.capped(cap).bar(node, stance).is_none()
@@ -105,9 +108,11 @@ pub(super) fn gang(
                 .is_empty()
         };
         why.unblocked_by.extend(lower_cap(ask, fits));
-        let node = tally.short_of_watts;
+        let free = gangs::candidates(survey, size, &Limits::none(*ask)).best;
+        let chosen = free.first().map(|(_, candidate)| &candidate.nodes);
+        let short = chosen.and_then(|nodes| limits.shortage(nodes));
         why.unblocked_by
-            .extend(node.and_then(|node| watts(ask, limits, node)));
+            .extend(short.map(|short| more_watts(ask, &short)));
     }
     others(tally, &mut why.unblocked_by);
     why
@@ -222,7 +227,7 @@ fn loose_gpus(ask: &Ask<'_>, tally: &Tally) -> Option<RankedReason> {
 fn scattered(survey: &Survey<'_>, stand: &Standing, wanted: u32) -> Option<RankedReason> {
     let fit = survey.tally.fit;
     let within = survey.ask.within();
-    (fit >= wanted).then(|| RankedReason {
+    (fit >= wanted && stand.most_fit < wanted).then(|| RankedReason {
         reason: Reason::Fragmented,
         nodes: fit,
         detail: format!(
@@ -263,13 +268,12 @@ fn short_together(ask: &Ask<'_>, runs_out: bool, size: Size, short: u32) -> Opti
     })
 }
 
-/// The budget that is shortest for a node, and by how much.
-fn watts(ask: &Ask<'_>, limits: &Limits<'_>, node: NodeIndex) -> Option<Unblock> {
-    let shortage = limits.shortage(node, ask.look(node).1)?;
-    Some(Unblock::PowerFreed {
-        unit: ask.cell.grid().prefix(shortage.unit).clone(),
-        watts: shortage.missing.0.div_ceil(1000),
-    })
+/// The budget that is shortest, and by how much.
+fn more_watts(ask: &Ask<'_>, short: &Shortage) -> Unblock {
+    Unblock::PowerFreed {
+        unit: ask.cell.grid().prefix(short.unit).clone(),
+        watts: short.missing.0.div_ceil(1000),
+    }
 }
 
 /// The highest cap below the one asked for with which the request would fit.

@@ -10,6 +10,8 @@ mod fine;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod stories;

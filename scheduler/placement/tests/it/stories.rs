@@ -12,7 +12,7 @@ use leasehold_placement::{End, Request, plan};
 use std::fmt::Write;
 
 /// An explanation as text that a reader can follow; hours instead of instants.
-fn told(why: &Explanation) -> String {
+pub fn told(why: &Explanation) -> String {
     let mut text = format!(
         "{}: {} of {} nodes fit\n",
         why.outcome, why.fit, why.evaluated

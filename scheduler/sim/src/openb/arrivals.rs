@@ -185,7 +185,7 @@ mod tests {
         );
         assert_eq!(
             said(good.0, "node,tie_rank\nn1,1\n"),
-            "r.csv, line 2, field name: \"n1\" is not the end: node n0 has no rank yet"
+            "r.csv, line 2, field node: \"n1\" is not the end: node n0 has no rank yet"
         );
     }
 
