@@ -70,6 +70,8 @@ tokens! {
         Silent = "Silent",
         /// It is of another SKU.
         OtherSku = "OtherSku",
+        /// It stands somewhere else than where everything is asked for.
+        OtherPlace = "OtherPlace",
         /// It is kept for other work.
         Owner = "Owner",
         /// It serves, or is booked for, the other side at that time.
@@ -132,6 +134,9 @@ pub struct Candidate {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Those of its nodes that are kept as spares.
+    #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
+    pub spares: NodeSet,
     /// Its score, in the order in which fields decide.
     #[schema(value_type = Vec<(String, i64)>)]
     pub score: Vec<(ScoreField, i64)>,

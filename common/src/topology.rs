@@ -143,6 +143,15 @@ impl Prefix {
         &self.0
     }
 
+    /// The unit that this one is in; none for the whole cell.
+    pub fn parent(&self) -> Option<Self> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (above, _) = self.0.rsplit_once('/').unwrap_or_default();
+        Some(Self(above.into()))
+    }
+
     /// How large a unit this names.
     pub fn level(&self) -> Locality {
         match self.0.split('/').filter(|p| !p.is_empty()).count() {
@@ -268,6 +277,10 @@ mod tests {
             assert!(unit.holds(&path), "{unit}");
         }
         assert_eq!(path.unit(Locality::Row).as_str(), "hall-a/row-1");
+        let hall = path.unit(Locality::Row).parent().unwrap();
+        assert_eq!(hall, path.unit(Locality::Hall));
+        assert_eq!(hall.parent(), Some(Prefix::cell()));
+        assert_eq!(Prefix::cell().parent(), None);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use leasehold_daemon::settings::Layers;
 use leasehold_daemon::shutdown::Signals;
 use leasehold_daemon::{logging, notify, socket, store};
 use leasehold_scheduler::control::serve;
-use leasehold_scheduler::duty::{self, Clock as _, Desk, DutySettings, HostClock, Journal};
+use leasehold_scheduler::duty::{
+    self, Clock as _, Desk, DutySettings, HostClock, Journal, Synchronisation,
+};
 use leasehold_scheduler::log_file::{LogSettings, PlacementLog};
 use leasehold_scheduler::settings::Settings;
 use leasehold_store::StoreError;
@@ -77,7 +79,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 async fn serve_cell(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let clock = Arc::new(HostClock::new());
+    let clock = Arc::new(HostClock::new(if settings.require_synchronised_clock {
+        Synchronisation::Required
+    } else {
+        Synchronisation::Remarked
+    }));
     std::fs::create_dir_all(&settings.log_dir)
         .with_context(|| format!("cannot make {}", settings.log_dir.display()))?;
     let log = LogSettings {

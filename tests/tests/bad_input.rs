@@ -243,7 +243,7 @@ fn a_body_of_another_form_is_refused() {
         ),
         ("{".to_owned(), 400, ProblemCode::InvalidBody, None),
         ("[]".to_owned(), 400, ProblemCode::InvalidBody, None),
-        (huge, 413, ProblemCode::BodyTooLarge, None),
+        (huge, 413, ProblemCode::BodyTooLarge, Some("body")),
     ] {
         let shown: String = body.chars().take(160).collect();
         let answer = Request::post("/v1/leases", None, &body).ask(ctl.socket());

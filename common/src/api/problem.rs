@@ -24,6 +24,8 @@ tokens! {
         UnknownSku = "unknown-sku",
         /// No lease has that number.
         UnknownLease = "unknown-lease",
+        /// The lease was over so long ago that it has left the ledger.
+        LeaseLeftLedger = "lease-left-ledger",
         /// No node has that name.
         UnknownNode = "unknown-node",
         /// The account exists already.
@@ -167,6 +169,7 @@ impl ProblemCode {
             Self::UnknownAccount => (404, "no such account"),
             Self::UnknownSku => (422, "no such SKU"),
             Self::UnknownLease => (404, "no such lease"),
+            Self::LeaseLeftLedger => (410, "the lease has left the ledger"),
             Self::UnknownNode => (404, "no such node"),
             Self::AccountExists => (409, "the account exists"),
             Self::QuotaExceeded => (403, "the quota does not allow it"),

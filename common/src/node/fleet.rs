@@ -50,6 +50,8 @@ tokens! {
     StateReason {
         /// It has not reported yet.
         NeverReported = "NeverReported",
+        /// It reports, but no operator has listed or admitted it.
+        NotAdmitted = "NotAdmitted",
         /// Its report agreed with what was admitted.
         Verified = "Verified",
         /// An operator admitted it.

@@ -1,6 +1,7 @@
 //! Kinds of node as data: what a node of a SKU has, and how many watts it may draw.
 
 use crate::ids::SkuName;
+use crate::lease::HostShare;
 use crate::units::{Bytes, MilliWatts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +57,15 @@ impl Sku {
     /// Memory of one GPU as sold.
     pub const fn gpu_memory(&self) -> Bytes {
         Bytes::from_mib(self.gpu_memory_mib)
+    }
+
+    /// The CPU and memory that go with `gpus` GPUs of a node: their share of it, rounded down.
+    pub fn host_share(&self, gpus: u8) -> HostShare {
+        let share = |all: u64| all * u64::from(gpus) / u64::from(self.gpus.max(1));
+        HostShare {
+            cpu_milli: share(u64::from(self.cpus) * 1000),
+            memory_mib: share(self.memory_mib),
+        }
     }
 
     /// The most `gpus` GPUs of a node may draw at their default limit.

@@ -5,7 +5,7 @@ use leasehold_common::api::{
     ImportNodes, ImportReport, LeaseView, List, NodeView, Recover, RecoverReport, Status,
 };
 use leasehold_common::ids::{AccountName, Generation, IdempotencyKey, LeaseId, NodeName};
-use leasehold_common::lease::{Digest, LeaseState};
+use leasehold_common::lease::{Digest, LeaseRecord, LeaseState};
 use leasehold_common::node::NodeState;
 
 /// A wish to change something.
@@ -85,6 +85,13 @@ pub enum Query {
     Lease(LeaseId),
     /// Why one lease is where it is, or is not running.
     Explain(LeaseId),
+    /// The view of a lease that has left the ledger, of which this record was found elsewhere.
+    Past {
+        /// Its record.
+        lease: Box<LeaseRecord>,
+        /// Why it was where it was, too.
+        explained: bool,
+    },
 }
 
 /// An answer.

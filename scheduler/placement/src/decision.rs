@@ -20,6 +20,8 @@ pub struct Plan {
     pub nodes: NodeSet,
     /// Which GPUs, on nodes of which it takes only some; a node not named here is taken whole.
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Those of its nodes that are kept as spares.
+    pub spares: NodeSet,
 }
 
 impl Plan {
@@ -33,6 +35,8 @@ impl Plan {
             to: self.end,
             nodes: self.nodes.clone(),
             gpus: self.gpus.clone(),
+            host: request.host,
+            gpu_cap_watts: request.gpu_cap_watts,
         }
     }
 }

@@ -10,14 +10,19 @@
 //! ```
 //!
 //! A decision is made in four looks at the cell, each in a module of [`mod@plan`]:
-//! 1. *rules*: every node is judged by every hard rule for the window asked for. What it fails is
-//!    counted, all of it.
-//! 2. *search*: placements made of nodes that fail nothing are compared by one [`Score`], whose
-//!    field order is the policy. A gang goes into the smallest unit that holds it; single GPUs go
-//!    to the node they fit best.
+//! 1. *rules*: by every hard rule for the window asked for, what nodes fail is counted, all of it.
+//! 2. *small*, *gang*: placements made of nodes that fail nothing, and that the *limits* allow
+//!    together (watts, floors, ceilings), are compared by one [`Score`], whose field order is the
+//!    policy. A gang goes into the smallest unit that holds it; a lease on one node goes where it
+//!    fits best.
 //! 3. *never*: where there is no placement, whether an empty and healthy cell would have had one.
 //! 4. *wait*: where it would, what is in the way, when time alone will have removed it, and what
 //!    else would.
+//!
+//! What decisions about the present look up is kept in order by each change of the cell: how nodes
+//! stand, how many stand alike, which pool is broken into first. A lease on one node therefore costs
+//! the same in a cell of any size, and its counts come from there too; a gang looks at each node of
+//! its SKU once, and so does whatever meets a budget or a floor.
 //!
 //! Invariants:
 //! - A GPU is in one booking at a time; a node serves one account, and so one side, at a time.
@@ -31,12 +36,17 @@
 //! - The cell is never copied or rebuilt for a decision. Its nodes stand in topology order, so that
 //!   every unit is a range of them.
 //!
+//! Beside whole GPUs there are three smaller worlds, each a module that stands alone: [`power`] is
+//! watts over time, [`mig`] the slices of one GPU, and [`fine`] thousandths of GPUs and cores, as
+//! published traces ask for them.
+//!
 //! Not here: quota and the life cycles of leases and nodes (`leasehold-core`), and who may ask for
-//! what (the API). MIG slices, power budgets, floors and reclaim are not planned yet.
+//! what (the API). MIG slices are not let yet, and nothing is reclaimed.
 
 pub mod cell;
 pub mod checker;
 mod decision;
+pub mod fine;
 pub mod mig;
 pub mod plan;
 pub mod power;
@@ -44,5 +54,6 @@ mod request;
 
 pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
+pub use leasehold_common::policy::Policy;
 pub use plan::{Score, plan};
-pub use request::{End, Policy, Request};
+pub use request::{End, Request};

@@ -2,7 +2,7 @@
 
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{AccountName, SkuName};
-use leasehold_common::lease::{LeaseSpec, Shape};
+use leasehold_common::lease::{HostShare, LeaseSpec, Shape};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Locality;
 
@@ -45,6 +45,10 @@ pub struct Request {
     pub start: Option<Timestamp>,
     /// Until when.
     pub end: End,
+    /// CPU and memory on each node; absent for the share that goes with its GPUs.
+    pub host: Option<HostShare>,
+    /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
+    pub gpu_cap_watts: Option<u32>,
 }
 
 impl Request {
@@ -68,15 +72,10 @@ impl From<&LeaseSpec> for Request {
                 (None, Some(length)) => End::After(length),
                 (None, None) => End::Open,
             },
+            host: spec.host,
+            gpu_cap_watts: spec.gpu_cap_watts,
         }
     }
-}
-
-/// The rules of the house that are data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// How long after a lease's end its hardware is kept free, to be taken back and made clean.
-    pub turnaround: Span,
 }
 
 #[cfg(test)]

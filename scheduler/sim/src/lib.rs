@@ -24,6 +24,9 @@
 //! - [`agent`] is one agent process around `leasehold_agent_core`, with a disk that outlives it;
 //! - [`checker`] reads what is stored and what is served, and says what must never be.
 //!
+//! Beside the lives stands [`openb`]: the packing engine on a public trace, against the published
+//! policies. It has no faults and no seeds of life.
+//!
 //! Invariants: one seed is one life, whatever machine it is run on; no clock, no thread, no hash
 //! order, and no randomness but [`rng::Rng`]'s. At the end of each life all faults stop, every lease
 //! is ended, and the cell must come to rest empty, clean and agreed upon.
@@ -38,6 +41,7 @@ mod client;
 mod inventory;
 pub mod load;
 mod log_file;
+pub mod openb;
 pub mod rng;
 mod run;
 pub mod scheduler;

@@ -29,7 +29,11 @@ pub(super) async fn collect(body: Body) -> Result<Bytes, Problem> {
     }
     if size > BODY_MAX_BYTES {
         let detail = format!("the body is larger than {BODY_MAX_BYTES} bytes");
-        return Err(Problem::new(ProblemCode::BodyTooLarge, detail));
+        let (is, allowed) = (
+            format!("more than {BODY_MAX_BYTES} bytes"),
+            format!("{BODY_MAX_BYTES} bytes or fewer"),
+        );
+        return Err(Problem::new(ProblemCode::BodyTooLarge, detail).about("body", is, allowed));
     }
     Ok(whole.into())
 }

@@ -99,7 +99,10 @@ fn forbidden(uid: u32, held: Option<Role>, needed: Role) -> Refusal {
         None => format!("uid {uid} has no role"),
     };
     let detail = format!("{has}, this needs {needed}; roles are given in the scheduler's [roles]");
-    Problem::new(ProblemCode::Forbidden, detail).into()
+    let allowed = format!("a caller with the role {needed} or a higher one");
+    Problem::new(ProblemCode::Forbidden, detail)
+        .about("uid", uid, allowed)
+        .into()
 }
 
 fn log_write(guest: &Guest, request_id: &str, method: &Method, route: &str, response: &Response) {

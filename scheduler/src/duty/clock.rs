@@ -1,4 +1,11 @@
 //! This host's time, and whether it can be trusted.
+//!
+//! Two things are looked at. The wall clock is held against the time since boot: a step of it is
+//! distrusted wherever the scheduler runs. And the kernel knows whether anything keeps its clock in
+//! step with the world's ([`kernel`]); what follows from that is [`Synchronisation`], because
+//! containers and single hosts often have no time service and are in order without one.
+
+mod kernel;
 
 use leasehold_common::time::{Span, Timestamp};
 use nix::time::{ClockId, clock_gettime};
@@ -18,12 +25,28 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     fn now(&self) -> Timestamp;
     /// Why the time cannot be trusted; absent where it can.
     fn distrust(&self) -> Option<String>;
+    /// What an operator should know about a clock that is trusted all the same.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What it means when nothing keeps this host's clock in step with the world's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronisation {
+    /// Nothing: one host alone agrees with itself.
+    Ignored,
+    /// It is said in the status.
+    Remarked,
+    /// Nothing is decided.
+    Required,
 }
 
 /// The host's clock, held against the time since boot.
 #[derive(Debug)]
 pub struct HostClock {
     watch: Mutex<Watch>,
+    synchronisation: Synchronisation,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,20 +59,15 @@ struct Watch {
 
 impl HostClock {
     /// Takes the clock as it is now for right.
-    pub fn new() -> Self {
+    pub fn new(synchronisation: Synchronisation) -> Self {
         let offset = wall() - since_boot();
         Self {
             watch: Mutex::new(Watch {
                 offset,
                 stepped: None,
             }),
+            synchronisation,
         }
-    }
-}
-
-impl Default for HostClock {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -64,9 +82,42 @@ impl Clock for HostClock {
             .watch
             .lock()
             .expect("nobody panics while looking at the clock");
-        watch.look(boot, wall)
+        let stepped = watch.look(boot, wall);
+        stepped.or_else(|| self.synchronisation.distrust(kernel::is_synchronised()))
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.synchronisation.remark(kernel::is_synchronised())
     }
 }
+
+impl Synchronisation {
+    /// A clock of which the kernel does not say is trusted: where the sandbox hides it, a cell would
+    /// stand still otherwise without anything being wrong.
+    fn distrust(self, synchronised: Option<bool>) -> Option<String> {
+        match (self, synchronised) {
+            (Self::Required, Some(false)) => Some(format!(
+                "{UNSYNCHRONISED}, and require_synchronised_clock is set"
+            )),
+            (Self::Required, Some(true) | None) | (Self::Ignored | Self::Remarked, _) => None,
+        }
+    }
+
+    fn remark(self, synchronised: Option<bool>) -> Option<String> {
+        match (self, synchronised) {
+            (Self::Remarked, Some(false)) => Some(UNSYNCHRONISED.to_owned()),
+            (Self::Required, None) => Some(
+                "whether this host's clock is synchronised cannot be read, although it is required"
+                    .to_owned(),
+            ),
+            (Self::Required, Some(_))
+            | (Self::Remarked, Some(true) | None)
+            | (Self::Ignored, _) => None,
+        }
+    }
+}
+
+const UNSYNCHRONISED: &str = "the kernel says that nothing keeps this host's clock synchronised (chrony, systemd-timesyncd …)";
 
 impl Watch {
     fn look(&mut self, boot: i64, wall: i64) -> Option<String> {
@@ -104,6 +155,26 @@ fn since_boot() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unsynchronised_clock_is_ignored_remarked_on_or_refused() {
+        use Synchronisation::{Ignored, Remarked, Required};
+        let said = |rule: Synchronisation, kernel| {
+            (
+                rule.distrust(kernel).is_some(),
+                rule.remark(kernel).is_some(),
+            )
+        };
+        for rule in [Ignored, Remarked, Required] {
+            assert_eq!(said(rule, Some(true)), (false, false), "{rule:?}");
+        }
+        assert_eq!(said(Ignored, Some(false)), (false, false));
+        assert_eq!(said(Remarked, Some(false)), (false, true));
+        assert_eq!(said(Required, Some(false)), (true, false));
+        // The kernel does not say: only who counts on it is told.
+        assert_eq!(said(Remarked, None), (false, false));
+        assert_eq!(said(Required, None), (false, true));
+    }
 
     #[test]
     fn a_step_is_distrusted_until_the_clock_has_run_evenly() {

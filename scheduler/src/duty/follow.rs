@@ -14,7 +14,8 @@ use std::pin::Pin;
 use tracing::{info, warn};
 
 impl Office {
-    /// Follows until the campaign is won; `None` on shutdown.
+    /// Follows until the campaign is won; `None` on shutdown, and where it is to be given up because
+    /// the clock cannot be trusted any more.
     pub(super) async fn follow<F>(
         &mut self,
         campaign: &mut Pin<Box<F>>,
@@ -33,9 +34,24 @@ impl Office {
             .await?;
         let mut feed = Feed::new(self.keys.clone());
         let mut beat = tokio::time::interval(BEAT);
+        let (mut stood, mut said) = (false, false);
         loop {
+            // Who cannot tell the time does not stand for election. It is looked at every beat.
+            let distrust = self.clock.distrust();
+            if let Some(why) = &distrust {
+                if stood {
+                    // The campaign may hold the leader's key already: it is dropped with this turn.
+                    return Ok(None);
+                }
+                if !said {
+                    warn!(why, "no candidate: the clock cannot be trusted");
+                    said = true;
+                }
+            }
+            let stands = distrust.is_none();
+            stood |= stands;
             tokio::select! {
-                elected = &mut *campaign => return Ok(Some(elected?)),
+                elected = &mut *campaign, if stands => return Ok(Some(elected?)),
                 () = self.shutdown.cancelled() => return Ok(None),
                 _ = beat.tick() => leasehold_daemon::notify::watchdog(),
                 message = self.messages.recv() => match message {
@@ -111,6 +127,10 @@ impl Office {
                     Some(leader) => format!("{leader} leads this cell: ask there"),
                     None => "nobody leads this cell at the moment".to_owned(),
                 };
+                let detail = match self.clock.distrust() {
+                    Some(why) => format!("{detail}; this host does not stand for election: {why}"),
+                    None => detail,
+                };
                 info!(detail, "a write was refused");
                 drop(answer.send(Err(Problem::new(ProblemCode::NotLeader, detail))));
             }
@@ -120,7 +140,7 @@ impl Office {
                     leader,
                     leading: false,
                     store: self.store.describe(),
-                    alerts: self.settings.alerts.clone(),
+                    alerts: self.alerts(),
                 };
                 drop(answer.send(state.ask(&query, &around, self.clock.now())));
             }

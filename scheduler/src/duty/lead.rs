@@ -37,6 +37,8 @@ pub(super) enum Outcome {
     Deposed,
     /// The state must be loaded again, for this reason.
     Again(String),
+    /// This host's clock cannot be trusted, for this reason.
+    ClockWrong(String),
 }
 
 type Commit = Pin<Box<dyn Future<Output = Result<Revision, CommitError>> + Send>>;
@@ -134,7 +136,7 @@ impl Term<'_> {
                 return Ok(Outcome::Deposed);
             }
             if let Some(why) = self.office.clock.distrust() {
-                return Ok(Outcome::Again(why));
+                return Ok(Outcome::ClockWrong(why));
             }
             if self.in_flight.is_none()
                 && let Some(outcome) = self.decide().await
@@ -227,7 +229,7 @@ impl Term<'_> {
         self.more = step.more;
         match (step.batch, self.state.frozen()) {
             (_, Some(Freeze::Clock { detail })) if !was_frozen => {
-                return Some(Outcome::Again(detail.clone()));
+                return Some(Outcome::ClockWrong(detail.clone()));
             }
             (_, Some(why)) if !was_frozen => {
                 error!(%why, "decisions are frozen until 'leasectl ledger recover'");
@@ -360,13 +362,13 @@ impl Term<'_> {
         if self.reads.is_empty() {
             return;
         }
-        let settings = &self.office.settings;
+        let host = &self.office.settings.core.host;
         let around = Surroundings {
-            host: settings.core.host.clone(),
-            leader: Some(settings.core.host.clone()),
+            host: host.clone(),
+            leader: Some(host.clone()),
             leading: true,
             store: self.office.store.describe(),
-            alerts: settings.alerts.clone(),
+            alerts: self.office.alerts(),
         };
         let now: Timestamp = self.office.clock.now();
         for (query, answer) in self.reads.drain(..) {

@@ -2,6 +2,7 @@
 
 use crate::control::Service;
 use crate::duty::Journal;
+use crate::duty::past::Archive;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use leasehold_common::api::{Problem, ProblemCode};
@@ -50,6 +51,7 @@ impl Message {
 pub struct Desk {
     messages: mpsc::Sender<Message>,
     journal: Journal,
+    archive: Archive,
 }
 
 impl Desk {
@@ -59,7 +61,19 @@ impl Desk {
     /// A desk, and the end at which messages come out.
     pub fn new(journal: Journal) -> (Self, mpsc::Receiver<Message>) {
         let (messages, out) = mpsc::channel(Self::ROOM);
-        (Self { messages, journal }, out)
+        let archive = Archive::new(journal.clone());
+        let desk = Self {
+            messages,
+            journal,
+            archive,
+        };
+        (desk, out)
+    }
+
+    async fn ask(&self, query: Query) -> Result<View, Problem> {
+        let (answer, answered) = oneshot::channel();
+        self.hand_in(Message::Read { query, answer }, answered)
+            .await
     }
 
     async fn hand_in<T>(
@@ -91,9 +105,10 @@ impl Service for Desk {
     }
 
     async fn read(&self, query: Query) -> Result<View, Problem> {
-        let (answer, answered) = oneshot::channel();
-        self.hand_in(Message::Read { query, answer }, answered)
-            .await
+        match self.ask(query.clone()).await {
+            Err(problem) => self.ask(self.archive.instead(&query, problem).await?).await,
+            found @ Ok(_) => found,
+        }
     }
 
     fn events(&self, after: Option<Seq>, follow: bool) -> BoxStream<'static, Arc<Value>> {

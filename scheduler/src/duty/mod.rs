@@ -16,7 +16,7 @@
 //! Who does what: [`lead`] and [`follow`] are the two halves of the picture, [`load`] reads the
 //! store, [`feed`] turns its changes into events, [`commit`] applies a batch and settles unknown
 //! outcomes, [`journal`] is the log file and the live feed of records, [`fanout`] writes grants,
-//! [`trim`] keeps the store small, [`recovery`] brings back a ledger that was restored from the
+//! [`trim`] keeps the store small, [`past`] answers for leases that only the log has, [`recovery`] brings back a ledger that was restored from the
 //! past, [`clock`] says when this host's time cannot be trusted.
 
 mod clock;
@@ -28,10 +28,11 @@ mod journal;
 mod lead;
 mod load;
 mod message;
+mod past;
 mod recovery;
 mod trim;
 
-pub use clock::{Clock, HostClock};
+pub use clock::{Clock, HostClock, Synchronisation};
 pub use journal::Journal;
 pub use message::{Desk, Message};
 
@@ -45,7 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// How long a scheduler rests after something went wrong before it tries again: long enough not to
 /// hammer a store that is down, short against any grace.
@@ -127,6 +128,14 @@ pub async fn serve(
 }
 
 impl Office {
+    /// What an operator must know first.
+    fn alerts(&self) -> Vec<String> {
+        let distrust = self.clock.distrust();
+        let distrust = distrust.map(|why| format!("the clock cannot be trusted: {why}"));
+        let settled = self.settings.alerts.iter().cloned();
+        settled.chain(distrust).chain(self.clock.remark()).collect()
+    }
+
     fn leader_key(&self) -> String {
         format!("{}leader", self.keys.folder(Folder::Election))
     }
@@ -163,6 +172,15 @@ impl Office {
                     warn!(error = %e, "the leader's key is left to its TTL");
                 }
             }
+            Ok(Outcome::ClockWrong(why)) => {
+                error!(why, "nothing is decided: the clock cannot be trusted");
+                if let Err(e) = leadership.resign().await {
+                    warn!(error = %e, "the leader's key is left to its TTL");
+                }
+                // Another host may have a better clock, and gets the time to be elected.
+                self.rest(&format!("the clock cannot be trusted: {why}"))
+                    .await;
+            }
             Err(_) => drop(leadership),
         }
         outcome.map(|_| ())
@@ -192,3 +210,6 @@ pub async fn refuse_for(messages: &mut mpsc::Receiver<Message>, moment: Duration
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,9 +35,11 @@ mod link;
 mod open;
 mod position;
 mod read;
+mod search;
 
 pub use error::LogFileError;
 pub use read::{Entry, Records, records_after};
+pub use search::last_write;
 
 use chain::Tail;
 use leasehold_common::ids::{CellName, Epoch, Seq};

@@ -1,10 +1,13 @@
 use super::*;
+use leasehold_common::ids::LeaseId;
+use leasehold_common::keys::Key;
 use leasehold_common::ledger::CommitRecord;
 use leasehold_common::log::{
     Attributes, BadLine, EventName, LogLine, LogRecord, Subject, Verifier, VerifyReport,
 };
 use leasehold_common::record::{Unknown, Version};
 use leasehold_common::time::Timestamp;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
@@ -52,6 +55,22 @@ impl Cell {
     }
 
     fn commit_of(&mut self, n: u64, word: &str, event_name: EventName) -> CommitRecord {
+        self.commit_with(n, word, event_name, &BTreeMap::new())
+    }
+
+    /// One record that changes what is under `key`.
+    fn change(&mut self, key: &Key, value: Value) -> CommitRecord {
+        let writes = BTreeMap::from([(key.to_string(), value)]);
+        self.commit_with(1, "change", EventName::LeaseState, &writes)
+    }
+
+    fn commit_with(
+        &mut self,
+        n: u64,
+        word: &str,
+        event_name: EventName,
+        writes: &BTreeMap<String, Value>,
+    ) -> CommitRecord {
         let before = self.tail;
         let mut records = Vec::new();
         for _ in 0..n {
@@ -68,7 +87,7 @@ impl Cell {
                 },
                 inputs: None,
                 why: None,
-                writes: BTreeMap::new(),
+                writes: writes.clone(),
             };
             self.tail.seq = record.seq;
             let (line, hash) = LogLine::Record(Box::new(record)).seal(self.tail.hash);
@@ -357,4 +376,40 @@ fn a_commit_that_is_not_sealed_is_not_written() {
     }
     assert_eq!(log.head(), None);
     log.append(&good, NOW).unwrap();
+}
+
+#[test]
+fn what_left_the_ledger_is_found_in_the_newest_file_that_has_it() {
+    let mut cell = Cell::new();
+    let (left, stays, never) = (
+        Key::Lease(LeaseId(7)),
+        Key::Lease(LeaseId(70)),
+        Key::Lease(LeaseId(8)),
+    );
+    let found = |cell: &Cell, key: &Key| last_write(&cell.path(), key).unwrap();
+    assert_eq!(found(&cell, &left), None, "there is no log yet");
+
+    // Every commit goes into a file of its own.
+    cell.rotate_bytes = 1;
+    let (mut log, _) = cell.open();
+    for (key, value) in [
+        (&left, json!({"state": "active"})),
+        (&left, json!({"state": "closed"})),
+        (&stays, json!({"state": "active"})),
+        (&left, Value::Null),
+    ] {
+        log.append(&cell.change(key, value), NOW).unwrap();
+    }
+    log.append(&cell.commit(2, "leases/00000000000000000008"), NOW)
+        .unwrap();
+    assert!(files::older(&cell.path()).unwrap().len() > 3);
+    assert_eq!(found(&cell, &left), Some(json!({"state": "closed"})));
+    assert_eq!(found(&cell, &stays), Some(json!({"state": "active"})));
+    assert_eq!(found(&cell, &never), None, "a word is no record");
+
+    // The line that is being written at this moment is not read.
+    let mut text = std::fs::read(cell.path()).unwrap();
+    text.extend_from_slice(b"{\"writes\":{\"leases/00000000000000000007\":{\"sta");
+    std::fs::write(cell.path(), text).unwrap();
+    assert_eq!(found(&cell, &left), Some(json!({"state": "closed"})));
 }

@@ -80,6 +80,7 @@ pub(super) fn check(
         log_dir: or_path(fragment.log_dir, "/var/log/leasehold"),
         log_rotate_bytes: u64::from(rotate_mib?) << 20,
         log_level,
+        require_synchronised_clock: fragment.require_synchronised_clock.unwrap_or(false),
         control: control?,
         roles,
         store: store?,

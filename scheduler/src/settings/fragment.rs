@@ -20,6 +20,8 @@ pub struct Fragment {
     pub log_dir: Option<PathBuf>,
     /// Files with kinds of node beyond those that are built in.
     pub sku_files: Option<Vec<PathBuf>>,
+    /// Whether nothing is decided while this host's clock is not synchronised.
+    pub require_synchronised_clock: Option<bool>,
     /// The control socket.
     pub control: ControlFragment,
     /// Where the ledger is kept.

@@ -32,6 +32,8 @@ pub struct Settings {
     pub log_rotate_bytes: u64,
     /// What the daemon's own log lets through.
     pub log_level: String,
+    /// Whether nothing is decided while this host's clock is not synchronised.
+    pub require_synchronised_clock: bool,
     /// The control socket, where systemd has not made it.
     pub control: SocketSettings,
     /// Who may do what through it.

@@ -17,7 +17,9 @@ use leasehold_core::{CoreSettings, Liveness};
 use leasehold_daemon::socket::{SocketSettings, listen};
 use leasehold_placement::Policy;
 use leasehold_scheduler::control::{Roles, Service as _, serve};
-use leasehold_scheduler::duty::{self, Clock as _, Desk, DutySettings, HostClock, Journal};
+use leasehold_scheduler::duty::{
+    self, Clock as _, Desk, DutySettings, HostClock, Journal, Synchronisation,
+};
 use leasehold_scheduler::log_file::{LogSettings, PlacementLog};
 use leasehold_store::Store;
 use leasehold_store::embedded::EmbeddedStore;
@@ -61,7 +63,7 @@ pub async fn run(
         .with_context(|| format!("cannot make state folder {}", state.display()))?;
     let own = settings.simulate.is_none().then(own_gpus).transpose()?;
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state.join("store.redb")).await?);
-    let clock = Arc::new(HostClock::new());
+    let clock = Arc::new(HostClock::new(Synchronisation::Ignored));
     let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
     let log = LogSettings {
         path: state.join("placements.jsonl"),

@@ -12,6 +12,8 @@
 //! separate daemons: the same duty, the same agents, the same socket. Only the store is another, and
 //! with `--simulate` the GPUs are. Its first lines say which of that is not real.
 //!
+//! `leasehold simulate` runs no cell: it tries the packing engine on a made-up one.
+//!
 //! This is the only package that may use both the agent and the scheduler.
 
 pub mod cell;
@@ -19,3 +21,4 @@ pub mod demo;
 pub mod inject;
 pub mod nodes;
 pub mod simulate;
+pub mod trials;

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use leasehold::cell::{self, CellSettings};
 use leasehold::simulate::{self, Fleet};
+use leasehold::trials::Trial;
 use leasehold::{demo, inject};
 use leasehold_common::ids::{CellName, NodeName};
 use leasehold_common::sku::SkuCatalogue;
@@ -69,6 +70,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Try the packing engine on a made-up cell, without running anything. (To run a cell of
+    /// simulated nodes, use --simulate.)
+    Simulate {
+        /// What to try.
+        #[command(subcommand)]
+        trial: Trial,
+    },
     /// Make something happen to a simulated GPU of a cell that runs.
     Inject {
         /// The state folder of that cell.
@@ -96,6 +104,13 @@ async fn main() -> ExitCode {
             command: Some(Command::Demo),
             ..
         } => finish(demo::run().await),
+        Cli {
+            command: Some(Command::Simulate { trial }),
+            ..
+        } => finish(trial.run().map(|told| {
+            // Whoever listens may have stopped; there is nothing more to say then.
+            drop(writeln!(std::io::stdout(), "{told}"));
+        })),
         Cli {
             command:
                 Some(Command::Inject {

@@ -28,7 +28,7 @@ pub struct CreateAccount {
     #[arg(long, value_parser = value::side())]
     pub side: Side,
     /// The most GPUs its leases may hold together [default: no limit].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub quota_gpus: Option<u32>,
     /// How the write is named.
     #[command(flatten)]

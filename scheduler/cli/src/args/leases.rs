@@ -34,10 +34,10 @@ pub struct CreateLease {
     #[arg(long, value_parser = value::class())]
     pub class: Class,
     /// A gang of whole nodes: all of them or none.
-    #[arg(long, value_name = "N", group = "shape")]
+    #[arg(long, value_name = "N", group = "shape", value_parser = value::count, allow_negative_numbers = true)]
     pub nodes: Option<u32>,
     /// GPUs of one node.
-    #[arg(long, value_name = "N", group = "shape")]
+    #[arg(long, value_name = "N", group = "shape", value_parser = value::count, allow_negative_numbers = true)]
     pub gpus: Option<u32>,
     /// The kind of node, such as h200 or gb200.
     #[arg(long)]
@@ -100,7 +100,7 @@ pub struct EndLease {
     pub now: bool,
     /// The number of GPUs the lease holds: the confirmation that an end without notice wants for
     /// more than 64 nodes where there is no terminal to ask on.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub confirm_gpus: Option<u64>,
     /// How the write is named.
     #[command(flatten)]

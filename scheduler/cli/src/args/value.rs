@@ -1,4 +1,5 @@
 //! Parsers for words of closed lists: an error and the shell's completion both name the whole list.
+//! And for counts, which say what is allowed; how many there may be, the scheduler knows.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use leasehold_common::class::{Class, Side};
@@ -27,4 +28,10 @@ word_parser! {
     node_state: NodeState,
     /// `domain` … `cell`.
     locality: Locality,
+}
+
+/// How much hardware is asked for.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is no count: a whole number, 1 or more"))
 }

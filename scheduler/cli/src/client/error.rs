@@ -134,7 +134,9 @@ fn problem_exit(code: &ProblemCode) -> Exit {
         | P::UnknownSku
         | P::IdempotencyMismatch => Exit::Usage,
         P::IllegalState => Exit::NotActive,
-        P::UnknownAccount | P::UnknownLease | P::UnknownNode => Exit::NoSuchObject,
+        P::UnknownAccount | P::UnknownLease | P::LeaseLeftLedger | P::UnknownNode => {
+            Exit::NoSuchObject
+        }
         P::Forbidden => Exit::Permission,
         P::QuotaExceeded
         | P::NeverFits
@@ -165,6 +167,7 @@ mod tests {
         4 unknown-account
         2 unknown-sku
         4 unknown-lease
+        4 lease-left-ledger
         4 unknown-node
         1 account-exists
         6 quota-exceeded

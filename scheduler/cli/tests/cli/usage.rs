@@ -24,7 +24,8 @@ fn a_wrong_word_is_told_with_the_words_that_are_right() {
 fn values_that_cannot_be_are_refused_before_anything_is_sent() {
     let create = "leases create --account a --class spot --sku h200";
     for (words, told) in [
-        ("--nodes -1 --for 1h", "unexpected argument '-1'"),
+        ("--nodes -1 --for 1h", "'-1' for '--nodes <N>'"),
+        ("--gpus -2 --for 1h", "a whole number, 1 or more"),
         ("--nodes 99999999999 --for 1h", "'99999999999'"),
         ("--nodes 1 --gpus 1", "cannot be used with"),
         ("--for 1h", "<--nodes <N>|--gpus <N>>"),
@@ -39,6 +40,8 @@ fn values_that_cannot_be_are_refused_before_anything_is_sent() {
         let refused = refused(&format!("{create} {words}"));
         assert!(refused.contains(told), "{words}: {refused}");
     }
+    let quota = refused("accounts create acme --side tenant --quota-gpus -5");
+    assert!(quota.contains("-5 is not in 0..="), "{quota}");
     assert!(refused("accounts create Acme --side tenant").contains("1 to 63 of a-z"));
     assert!(refused("leases show seven").contains("a whole number"));
     assert!(refused("etcd-roles --from-inventory f.csv").contains("--cell"));

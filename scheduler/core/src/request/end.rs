@@ -101,13 +101,7 @@ impl State {
     }
 
     fn find(&self, id: LeaseId, if_match: Option<Generation>) -> Result<&LeaseRecord, Problem> {
-        let lease = self.leases.get(&id).ok_or_else(|| {
-            Problem::new(ProblemCode::UnknownLease, format!("no lease {id}")).about(
-                "id",
-                id,
-                "the number of a lease there is",
-            )
-        })?;
+        let lease = self.known_lease(id)?;
         match if_match {
             Some(wanted) if wanted != lease.term.generation => {
                 let is = lease.term.generation;

@@ -11,6 +11,7 @@ use crate::state::State;
 use leasehold_common::api::{ExplainView, List, Problem, ProblemCode};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::LeaseRecord;
+use leasehold_common::ledger::LedgerHead;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -99,18 +100,31 @@ impl State {
                     .collect();
                 View::Leases(List::new("LeaseList", index, items))
             }
-            Query::Lease(id) => View::Lease(Box::new(self.lease_view(self.known(*id)?, true))),
-            Query::Explain(id) => View::Explain(Box::new(self.explain_view(self.known(*id)?))),
+            Query::Lease(id) => self.one_lease(self.known_lease(*id)?, false),
+            Query::Explain(id) => self.one_lease(self.known_lease(*id)?, true),
+            Query::Past { lease, explained } => self.one_lease(lease, *explained),
         })
     }
 
-    fn known(&self, id: LeaseId) -> Result<&LeaseRecord, Problem> {
+    fn one_lease(&self, lease: &LeaseRecord, explained: bool) -> View {
+        if explained {
+            View::Explain(Box::new(self.explain_view(lease)))
+        } else {
+            View::Lease(Box::new(self.lease_view(lease, true)))
+        }
+    }
+
+    /// A lease of the ledger, or what to say of a number that is none.
+    pub(crate) fn known_lease(&self, id: LeaseId) -> Result<&LeaseRecord, Problem> {
         self.leases.get(&id).ok_or_else(|| {
-            Problem::new(ProblemCode::UnknownLease, format!("no lease {id}")).about(
-                "id",
-                id,
-                "the number of a lease there is",
-            )
+            let given = LedgerHead::genesis().next_lease <= id && id < self.head.next_lease;
+            let (code, detail) = if given {
+                let detail = format!("lease {id} is over and has left the ledger");
+                (ProblemCode::LeaseLeftLedger, detail)
+            } else {
+                (ProblemCode::UnknownLease, format!("no lease {id}"))
+            };
+            Problem::new(code, detail).about("id", id, "the number of a lease there is")
         })
     }
 

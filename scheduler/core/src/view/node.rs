@@ -92,7 +92,7 @@ impl State {
                 index: None,
                 state: NodeState::Registering,
                 since: None,
-                reason: StateReason::NeverReported,
+                reason: StateReason::NotAdmitted,
                 detail: "reports, but is not listed: import or admit it".into(),
                 live: stranger.presence == Presence::Here,
                 path: report.and_then(|r| r.path.clone()),

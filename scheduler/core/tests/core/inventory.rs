@@ -59,6 +59,7 @@ fn a_node_that_nobody_listed_waits_until_it_is_admitted() {
     ]);
     let waits = cell.node_view(0);
     assert_eq!((waits.state, waits.index), (NodeState::Registering, None));
+    assert_eq!(waits.reason, StateReason::NotAdmitted);
     cell.ask(admit("h000,h000")).unwrap();
     let there = cell.node_view(0);
     assert_eq!(

@@ -7,8 +7,9 @@ use leasehold_common::grant::{AckState, Order, RefusalReason};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{ConditionKind, LeaseState as S};
 use leasehold_common::node::{NodeState, StateReason};
+use leasehold_common::time::Span;
 use leasehold_core::Event;
-use leasehold_core::command::Command;
+use leasehold_core::command::{Command, Query, View};
 
 fn end(now: bool) -> EndLease {
     EndLease {
@@ -345,4 +346,40 @@ fn ending_many_nodes_at_once_wants_the_number_of_gpus() {
     };
     cell.ask(Command::EndLease(id, confirmed)).unwrap();
     assert_eq!(cell.state_of(id), S::Releasing);
+}
+
+#[test]
+fn a_lease_that_left_the_ledger_is_told_from_one_that_never_was() {
+    let mut cell = Cell::of(2);
+    let id = cell.lease(wish(nodes(1)));
+    cell.agents_answer(0..2);
+    cell.ask(Command::EndLease(id, end(true))).unwrap();
+    cell.agents_answer(0..2);
+    assert_eq!(cell.state_of(id), S::Closed);
+    let as_it_closed = cell.record(id).clone();
+    let seen = cell.view(id);
+    cell.pass(Span::from_hours(7 * 24));
+    cell.tell([]);
+    assert_eq!(cell.state.lease(id), None, "a week later");
+
+    let asked = |query: Query| cell.state.ask(&query, &crate::fixture::around(), cell.now);
+    let gone = asked(Query::Explain(id)).unwrap_err();
+    assert_eq!(gone.code, ProblemCode::LeaseLeftLedger);
+    let never = asked(Query::Explain(id.next())).unwrap_err();
+    assert_eq!(never.code, ProblemCode::UnknownLease);
+    // Whoever finds its record in the log is shown the lease as it was.
+    let past = |explained| Query::Past {
+        lease: Box::new(as_it_closed.clone()),
+        explained,
+    };
+    match asked(past(false)).unwrap() {
+        View::Lease(lease) => assert_eq!(*lease, seen),
+        other => panic!("{other:?}"),
+    }
+    match asked(past(true)).unwrap() {
+        View::Explain(why) => assert!(why.explanation.is_some() && !why.node_names.is_empty()),
+        other => panic!("{other:?}"),
+    }
+    let refused = cell.ask(Command::EndLease(id, end(true))).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::LeaseLeftLedger);
 }

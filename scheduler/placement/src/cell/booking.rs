@@ -1,10 +1,12 @@
 //! What a lease has of the cell, and every change of it.
 
 use super::Cell;
+use super::grid::envelope;
 use super::node::{Hold, Holder, Node};
+use crate::power::{Load, Minutes};
 use leasehold_common::class::Class;
 use leasehold_common::ids::{AccountName, LeaseId, NodeIndex};
-use leasehold_common::lease::GpuSlots;
+use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeMap;
@@ -27,6 +29,10 @@ pub struct Booking {
     pub nodes: NodeSet,
     /// Which GPUs, on nodes of which it has only some; a node not named here is its whole.
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// CPU and memory on each node; absent for the share that goes with its GPUs.
+    pub host: Option<HostShare>,
+    /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
+    pub gpu_cap_watts: Option<u32>,
 }
 
 /// A booking as the cell keeps it.
@@ -160,6 +166,7 @@ impl Cell {
     /// Takes a whole booking away; nothing happens where there is none.
     pub fn unbook(&mut self, lease: LeaseId) {
         if let Some(booked) = self.bookings.remove(&lease) {
+            self.spare(&booked.booking);
             for index in booked.booking.nodes.iter() {
                 self.held(index).drop_hold(lease);
                 self.restance(index);
@@ -185,18 +192,18 @@ impl Cell {
             check_node(node, index, &booked.booking, to)?;
         }
         self.change_holds(lease, |hold| hold.to = to);
-        let booked = self.bookings.get_mut(&lease).expect("looked at above");
-        booked.booking.to = to;
+        self.change_times(lease, |booking| booking.to = to);
         Ok(())
     }
 
     /// The lease has ended at `at`: its hardware is nobody's until each node gives it back, however
     /// long that takes. Nothing happens where there is no booking.
     pub fn end(&mut self, lease: LeaseId, at: Timestamp) {
-        let Some(booked) = self.bookings.get_mut(&lease) else {
+        if !self.bookings.contains_key(&lease) {
             return;
-        };
-        booked.booking.end(at);
+        }
+        self.change_times(lease, |booking| booking.end(at));
+        let booked = self.bookings.get_mut(&lease).expect("looked at above");
         booked.awaiting_return = true;
         let (from, to) = (booked.booking.from, booked.booking.to);
         self.change_holds(lease, |hold| {
@@ -215,12 +222,67 @@ impl Cell {
         if !booked.booking.nodes.remove(node) {
             return;
         }
+        let slots = booked.booking.slots(node);
+        let (cap, minutes) = (booked.booking.gpu_cap_watts, booked.booking.minutes());
         booked.booking.gpus.remove(&node);
         if booked.booking.nodes.is_empty() {
             self.bookings.remove(&lease);
         }
+        let load = self.load(node, slots, cap);
+        self.grid.spare(&[load], minutes);
         self.held(node).drop_hold(lease);
         self.restance(node);
+    }
+
+    /// Changes when a booking is, and with it when its watts are.
+    fn change_times(&mut self, lease: LeaseId, change: impl FnOnce(&mut Booking)) {
+        let mut booked = self.bookings.remove(&lease).expect("callers looked");
+        self.spare(&booked.booking);
+        change(&mut booked.booking);
+        self.draw(&booked.booking);
+        self.bookings.insert(lease, booked);
+    }
+
+    fn draw(&mut self, booking: &Booking) {
+        if self.grid.is_bounded() {
+            let loads = self.loads(booking);
+            self.grid.draw(&loads, booking.minutes());
+        }
+    }
+
+    fn spare(&mut self, booking: &Booking) {
+        if self.grid.is_bounded() {
+            let loads = self.loads(booking);
+            self.grid.spare(&loads, booking.minutes());
+        }
+    }
+
+    /// What a booking may draw, node by node.
+    pub(super) fn loads(&self, booking: &Booking) -> Vec<Load> {
+        let nodes = booking.nodes.iter();
+        nodes
+            .map(|node| self.load(node, booking.slots(node), booking.gpu_cap_watts))
+            .collect()
+    }
+
+    /// What the bookings on a node may draw there, and when; nothing where it is not known.
+    pub(super) fn loads_on(&self, node: NodeIndex) -> Vec<(Load, Minutes)> {
+        let holds = self.node(node).map_or(&[][..], |node| &node.holds);
+        let loads = holds.iter().map(|hold| {
+            let booking = &self.bookings[&hold.lease].booking;
+            let load = self.load(node, booking.slots(node), booking.gpu_cap_watts);
+            (load, booking.minutes())
+        });
+        loads.collect()
+    }
+
+    fn load(&self, node: NodeIndex, slots: GpuSlots, cap: Option<u32>) -> Load {
+        let known = self.node(node).expect("booked nodes exist");
+        let gpus = slots.common(known.spec.slots()).len();
+        Load {
+            unit: self.grid.unit_of(node),
+            power: envelope(self.described(known.sku), gpus, cap),
+        }
     }
 
     fn add(&mut self, booked: Booked) -> Result<(), BookError> {
@@ -252,11 +314,13 @@ impl Cell {
                 from: booking.from,
                 to: booking.to,
                 slots: booking.slots(index),
+                host: booking.host,
                 awaiting_return: booked.awaiting_return,
             };
             self.held(index).add(hold);
             self.restance(index);
         }
+        self.draw(&booked.booking);
         self.bookings.insert(lease, booked);
         Ok(())
     }

@@ -13,7 +13,8 @@
 //! the same in a cell of any size.
 
 use super::pool::{PoolKey, Pools};
-use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance};
+use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance, number};
+use leasehold_common::class::Side;
 use leasehold_common::ids::{AccountName, NodeIndex, SkuName};
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,19 @@ pub(crate) struct Beside {
     pub(crate) nodes: BTreeSet<NodeIndex>,
 }
 
+/// What a side has of a SKU, and could have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SideCount {
+    /// Sound nodes that are the side's, or could be: no other side has any of them, now or booked.
+    pub(crate) open_nodes: u32,
+    /// Domains made of such nodes alone.
+    pub(crate) open_domains: u32,
+    /// Nodes of which it has any, now or booked.
+    pub(crate) used_nodes: u32,
+    /// Domains of which it has any.
+    pub(crate) used_domains: u32,
+}
+
 /// Nodes of one SKU.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SkuIndex {
@@ -43,10 +57,18 @@ pub(crate) struct SkuIndex {
     /// Nodes that are not involved, by kind.
     pub(crate) census: BTreeMap<Kind, u32>,
     pub(crate) groups: [Idle; Group::ALL.len()],
+    /// By side.
+    pub(crate) sides: [SideCount; 2],
     pub(crate) beside: BTreeMap<AccountId, Beside>,
     pub(crate) involved: BTreeSet<NodeIndex>,
     /// When every lease on a node has ended, where that can be said; before the turnaround.
     pub(crate) tails: BTreeSet<(Timestamp, NodeIndex)>,
+}
+
+impl SkuIndex {
+    pub(crate) const fn count_of(&self, side: Side) -> SideCount {
+        self.sides[number(side)]
+    }
 }
 
 /// All of it.
@@ -223,7 +245,7 @@ impl Index {
         }
         assert_eq!(self.starts, fresh.starts, "bookings to come stand by start");
         for (kept, counted) in self.skus.iter().zip(&fresh.skus) {
-            assert_eq!(kept.nodes, counted.nodes);
+            assert_eq!((kept.nodes, kept.sides), (counted.nodes, counted.sides));
             assert_eq!(kept.census, counted.census, "nodes are counted by kind");
             assert_eq!(
                 (&kept.involved, &kept.tails),

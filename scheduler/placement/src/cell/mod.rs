@@ -8,6 +8,7 @@
 
 mod booking;
 mod check;
+mod grid;
 mod index;
 mod node;
 mod pool;
@@ -16,14 +17,18 @@ mod stance;
 pub use booking::{BookError, Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
+pub(crate) use grid::{Grid, envelope};
 pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
 pub(crate) use pool::{PoolId, PoolKey};
-pub(crate) use stance::{AccountId, Fitness, Group, Kind, SkuId, Stance};
+pub(crate) use stance::{AccountId, Fitness, Group, Kind, SkuId, Stance, other};
 
+use crate::power::Budget;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
+use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
+use leasehold_common::topology::Prefix;
 use std::collections::BTreeMap;
 
 /// All nodes of one cell and the bookings on them.
@@ -43,6 +48,10 @@ pub struct Cell {
     skus: BTreeMap<SkuName, BTreeMap<u8, u32>>,
     /// What decisions look up.
     index: Index,
+    /// Units, their budgets, and the watts booked.
+    grid: Grid,
+    /// What nodes of a SKU have, where that was said; by the SKU's number.
+    described: Vec<Option<Sku>>,
     /// The present, as far as the index is concerned: which bookings have begun.
     now: Timestamp,
 }
@@ -82,6 +91,10 @@ impl Cell {
     /// Admits a node, or changes what one is. Holds on it stay as they are; a new node lets nobody
     /// on it before its condition is set.
     pub fn set_node(&mut self, index: NodeIndex, spec: NodeSpec) {
+        // A node that moves takes the watts of the leases on it along.
+        for (load, minutes) in self.loads_on(index) {
+            self.grid.spare(&[load], minutes);
+        }
         let known = self.slot(index).take();
         let (condition, holds) = match known {
             Some(node) => {
@@ -96,6 +109,7 @@ impl Cell {
         let node = Node::new(spec, sku, condition, holds);
         let place = self.place_of(index, &node);
         self.order.insert(place, index);
+        self.grid.admit(index, &node.spec.path);
         for moved in self.index.pools.admit(index, &node.spec.path) {
             self.move_pool(moved);
         }
@@ -103,6 +117,40 @@ impl Cell {
         self.compare_neighbours(place);
         self.compare_neighbours(place + 1);
         self.restance(index);
+        for (load, minutes) in self.loads_on(index) {
+            self.grid.draw(&[load], minutes);
+        }
+    }
+
+    /// Says what nodes of a SKU have besides GPUs, and what they draw. Watts, CPU and memory of a SKU
+    /// that was not described are not counted. To be said before anything of it is booked.
+    pub fn describe(&mut self, sku: Sku) {
+        let id = usize::from(self.index.sku_id(&sku.name).0);
+        if self.described.len() <= id {
+            self.described.resize(id + 1, None);
+        }
+        self.described[id] = Some(sku);
+    }
+
+    /// Sets the budget of everything below a place, or takes it away. What is booked stays booked,
+    /// whether the budget allows it or not.
+    pub fn set_budget(&mut self, prefix: &Prefix, budget: Option<Budget>) {
+        let mut booked = Vec::new();
+        for known in self.bookings.values() {
+            let minutes = known.booking.minutes();
+            booked.extend(self.loads(&known.booking).into_iter().map(|l| (l, minutes)));
+        }
+        self.grid.set_budget(prefix, budget, booked);
+    }
+
+    /// What nodes of a SKU have, where that was said.
+    pub(crate) fn described(&self, sku: SkuId) -> Option<&Sku> {
+        self.described.get(usize::from(sku.0))?.as_ref()
+    }
+
+    /// Units and watts.
+    pub(crate) const fn grid(&self) -> &Grid {
+        &self.grid
     }
 
     /// Forgets a node; nothing happens where it is not known.

@@ -3,7 +3,7 @@
 use super::stance::{AccountId, SkuId};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{AccountName, LeaseId, SkuName};
-use leasehold_common::lease::GpuSlots;
+use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::{NodeState, Owner};
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::TopologyPath;
@@ -122,6 +122,8 @@ pub struct Hold {
     pub to: Option<Timestamp>,
     /// Which GPUs; all sixteen slots where it holds the whole node, however many that has.
     pub slots: GpuSlots,
+    /// CPU and memory; absent for the share that goes with its GPUs.
+    pub host: Option<HostShare>,
     /// Whether the lease is over and the hardware not back: it is nobody's until then.
     pub awaiting_return: bool,
 }
@@ -138,7 +140,7 @@ impl PartialEq for Hold {
                 hold.awaiting_return,
             )
         };
-        all(self) == all(other) && self.holder == other.holder
+        all(self) == all(other) && self.holder == other.holder && self.host == other.host
     }
 }
 

@@ -2,11 +2,15 @@
 //! are each their own domain. A domain of one node says nothing about what stands beside it, and
 //! packing by such domains would scatter small leases over every rack.
 
-use super::index::SkuIndex;
-use super::stance::{Room, SkuId, Stance};
+use super::index::{SideCount, SkuIndex};
+use super::stance::{Group, Room, SkuId, Stance, number};
+use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::topology::{Locality, Prefix, TopologyPath};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Both sides, by number.
+const SIDES: [Side; 2] = [Side::Internal, Side::Tenant];
 
 /// A pool's number in this cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,12 +48,75 @@ pub(crate) struct Pool {
     /// Those that nobody has, now or booked, and that nothing is the matter with.
     pub(crate) whole: u32,
     idle: BTreeMap<(SkuId, usize, u8), BTreeSet<NodeIndex>>,
+    /// Its nodes of each SKU.
+    parts: BTreeMap<SkuId, Part>,
+}
+
+/// The nodes of one SKU in a pool.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    nodes: u32,
+    /// Nodes that are a side's or could be, and nodes that are, by side.
+    open: [u32; 2],
+    used: [u32; 2],
 }
 
 impl Pool {
+    /// Whether all of it that is of a SKU is a side's, or could be.
+    pub(crate) fn is_open_to(&self, side: Side, sku: SkuId) -> bool {
+        let part = self.parts.get(&sku);
+        part.is_some_and(|part| part.open[number(side)] == part.nodes && part.nodes > 0)
+    }
+
+    /// Whether a side has any of it that is of a SKU, now or booked.
+    pub(crate) fn is_used_by(&self, side: Side, sku: SkuId) -> bool {
+        let part = self.parts.get(&sku);
+        part.is_some_and(|part| part.used[number(side)] > 0)
+    }
+
+    /// Whole nodes of it, alike to those of a key.
+    pub(crate) fn alike(
+        &self,
+        sku: SkuId,
+        group: Group,
+        gpus: u8,
+    ) -> impl Iterator<Item = NodeIndex> {
+        let nodes = self.idle.get(&(sku, group.number(), gpus));
+        nodes.into_iter().flatten().copied()
+    }
+
     /// Whether taking a whole node of it breaks a whole domain.
     pub(crate) fn breaks_domain(&self) -> bool {
         self.level != Locality::Domain || self.whole == self.nodes
+    }
+
+    /// Counts a node of the pool for the sides, and where the pool is a domain, the domain.
+    fn count(&self, seat: &Seat, counts: &mut [SideCount; 2], add: impl Fn(&mut u32, u32)) {
+        for (side, count) in counts.iter_mut().enumerate() {
+            let (open, used) = (u32::from(seat.open[side]), u32::from(seat.used[side]));
+            add(&mut count.open_nodes, open);
+            add(&mut count.used_nodes, used);
+            if self.level != Locality::Domain {
+                add(&mut count.open_domains, open);
+                add(&mut count.used_domains, used);
+            }
+        }
+        self.count_domain(seat.sku, counts, |n| add(n, 1));
+    }
+
+    /// Counts the pool for the sides, where it is a domain.
+    fn count_domain(&self, sku: SkuId, counts: &mut [SideCount; 2], add: impl Fn(&mut u32)) {
+        if self.level != Locality::Domain {
+            return;
+        }
+        for (side, count) in SIDES.into_iter().zip(counts) {
+            if self.is_open_to(side, sku) {
+                add(&mut count.open_domains);
+            }
+            if self.is_used_by(side, sku) {
+                add(&mut count.used_domains);
+            }
+        }
     }
 
     fn keys(&self, pool: PoolId) -> impl Iterator<Item = (SkuId, usize, PoolKey)> + '_ {
@@ -74,6 +141,9 @@ struct Seat {
     pool: PoolId,
     is_whole: bool,
     idle: Option<(SkuId, usize, u8)>,
+    sku: SkuId,
+    open: [bool; 2],
+    used: [bool; 2],
 }
 
 /// Every pool, and which node is in which.
@@ -140,6 +210,7 @@ impl Pools {
                 nodes: 0,
                 whole: 0,
                 idle: BTreeMap::new(),
+                parts: BTreeMap::new(),
             });
         }
         if self.of_node.len() <= node.as_usize() {
@@ -158,6 +229,9 @@ impl Pools {
         let after = stance.map(|stance| Seat {
             pool: self.of(node).0,
             is_whole: stance.is_whole(),
+            sku: stance.sku,
+            open: SIDES.map(|side| stance.is_open_to(side)),
+            used: SIDES.map(|side| stance.serves(side)),
             idle: match stance.room() {
                 Room::Whole { group } => Some((stance.sku, group.number(), stance.gpus)),
                 Room::None | Room::Beside { .. } | Room::Frail { .. } => None,
@@ -170,8 +244,20 @@ impl Pools {
             self.unlist(pool, skus);
         }
         if let Some(seat) = before {
+            let counts = &mut skus[usize::from(seat.sku.0)].sides;
             let pool = &mut self.pools[seat.pool.0 as usize];
+            pool.count(&seat, counts, |n, by| *n -= by);
             pool.nodes -= 1;
+            let part = pool
+                .parts
+                .get_mut(&seat.sku)
+                .expect("entered with the seat");
+            part.nodes -= 1;
+            for side in 0..2 {
+                part.open[side] -= u32::from(seat.open[side]);
+                part.used[side] -= u32::from(seat.used[side]);
+            }
+            pool.count_domain(seat.sku, counts, |n| *n += 1);
             pool.whole -= u32::from(seat.is_whole);
             if let Some(key) = seat.idle {
                 let nodes = pool.idle.get_mut(&key).expect("entered with the seat");
@@ -182,8 +268,17 @@ impl Pools {
             }
         }
         if let Some(seat) = after {
+            let counts = &mut skus[usize::from(seat.sku.0)].sides;
             let pool = &mut self.pools[seat.pool.0 as usize];
+            pool.count_domain(seat.sku, counts, |n| *n -= 1);
             pool.nodes += 1;
+            let part = pool.parts.entry(seat.sku).or_default();
+            part.nodes += 1;
+            for side in 0..2 {
+                part.open[side] += u32::from(seat.open[side]);
+                part.used[side] += u32::from(seat.used[side]);
+            }
+            pool.count(&seat, counts, |n, by| *n += by);
             pool.whole += u32::from(seat.is_whole);
             if let Some(key) = seat.idle {
                 pool.idle.entry(key).or_default().insert(node);
@@ -213,6 +308,7 @@ impl Pools {
         pools.seats.clear();
         for pool in &mut pools.pools {
             (pool.nodes, pool.whole) = (0, 0);
+            pool.parts.clear();
             pool.idle.clear();
         }
         pools

@@ -20,6 +20,26 @@ pub(crate) struct SkuId(pub(crate) u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AccountId(pub(crate) u32);
 
+/// A side's place in arrays.
+pub(crate) const fn number(side: Side) -> usize {
+    match side {
+        Side::Internal => 0,
+        Side::Tenant => 1,
+    }
+}
+
+/// The side across.
+pub(crate) const fn other(side: Side) -> Side {
+    match side {
+        Side::Internal => Side::Tenant,
+        Side::Tenant => Side::Internal,
+    }
+}
+
+/// A set of sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Sides([bool; 2]);
+
 /// Who has a node now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tenant {
@@ -43,8 +63,10 @@ pub(crate) struct Stance {
     pub(crate) tenant: Option<Tenant>,
     /// The side it serves, or served last.
     pub(crate) last_side: Option<Side>,
-    /// Whether there is more to it than that: leases are booked on it that have not begun, or several
-    /// accounts have some of it. Such a node is judged by its holds.
+    /// The sides of all leases on it, booked ones too.
+    pub(crate) sides: Sides,
+    /// Whether there is more to it than that: leases are booked on it that have not begun, several
+    /// accounts have some of it, or leases have CPU and memory out of proportion. Such a node is judged by its holds.
     pub(crate) is_involved: bool,
 }
 
@@ -101,15 +123,17 @@ impl Stance {
             returning: GpuSlots::NONE,
             tenant: None,
             last_side: node.condition.last_side,
+            sides: Sides::default(),
             is_involved: false,
         };
         for hold in &node.holds {
+            let side = hold.holder.class.side();
+            stance.sides.0[number(side)] = true;
+            stance.is_involved |= hold.host.is_some();
             if hold.from > now {
                 stance.is_involved = true;
-                // Holds stand by start.
-                break;
+                continue;
             }
-            let side = hold.holder.class.side();
             let tenant = Tenant {
                 account: hold.account,
                 side,
@@ -144,6 +168,25 @@ impl Stance {
             && self.sick.is_empty()
             && self.gpus > 0
             && self.condition.lets_in()
+    }
+
+    /// Whether a side has any of it, now or booked.
+    pub(crate) const fn serves(&self, side: Side) -> bool {
+        self.sides.0[number(side)]
+    }
+
+    /// Whether all of it is a side's, or could be: it counts for that side's floor.
+    pub(crate) const fn is_open_to(&self, side: Side) -> bool {
+        let may_serve = match self.condition.owner {
+            Owner::Sellable => true,
+            Owner::Internal => matches!(side, Side::Internal),
+            Owner::Spare | Owner::Repair => false,
+        };
+        may_serve
+            && self.condition.lets_in()
+            && self.sick.is_empty()
+            && self.gpus > 0
+            && !self.serves(other(side))
     }
 
     pub(crate) const fn kind(&self) -> Kind {

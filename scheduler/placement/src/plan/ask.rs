@@ -2,11 +2,13 @@
 
 use super::window::Window;
 use crate::cell::{AccountId, Cell, Node, SkuId, SkuIndex, Stance};
-use crate::request::{Policy, Request};
+use crate::request::Request;
 use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::Shape;
+use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
+use leasehold_common::topology::Locality;
 
 /// What it needs of each node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(super) struct Ask<'a> {
     /// The most GPUs a node of the SKU has; none where there is no such node.
     pub(super) largest: u8,
     pub(super) sku: Option<(SkuId, &'a SkuIndex)>,
+    /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
+    pub(super) cap: Option<u32>,
     /// Absent for an account that never had anything here.
     pub(super) account: Option<AccountId>,
 }
@@ -56,6 +60,7 @@ impl<'a> Ask<'a> {
             need,
             largest,
             sku: cell.index().sku(&request.sku).filter(|_| largest > 0),
+            cap: request.gpu_cap_watts,
             account: cell.index().account(&request.account),
         }
     }
@@ -103,16 +108,38 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// Whether it would start now, so that what nodes are now decides.
+    /// Whether what nodes are now decides: it would start now, and takes of each node what goes with
+    /// its GPUs.
     pub(super) fn is_present(&self) -> bool {
-        self.window.start <= self.window.now
+        self.window.start <= self.window.now && self.request.host.is_none()
+    }
+
+    /// Whether a node is where the request may go at all.
+    pub(super) fn reaches(&self, node: &Node) -> bool {
+        match &self.request.shape {
+            Shape::Unit { prefix } => prefix.holds(&node.spec.path),
+            Shape::Nodes { .. } | Shape::Gpus { .. } => true,
+        }
+    }
+
+    /// How close together its nodes must be. Everything below a place is together as it is.
+    pub(super) const fn within(&self) -> Locality {
+        match &self.request.shape {
+            Shape::Unit { .. } => Locality::Cell,
+            Shape::Nodes { .. } | Shape::Gpus { .. } => self.request.within,
+        }
     }
 
     /// Whether one node is all it takes.
     pub(super) fn is_small(&self) -> bool {
         matches!(
             self.request.shape,
-            Shape::Gpus { .. } | Shape::Nodes { count: 1, .. }
+            Shape::Gpus { .. }
+                | Shape::Nodes {
+                    count: 1,
+                    spares: 0,
+                    ..
+                }
         )
     }
 }

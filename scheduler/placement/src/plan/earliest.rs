@@ -11,17 +11,81 @@
 //! come can be had before.
 
 use super::ask::{Ask, Need};
+use super::gang::{Size, candidates};
+use super::limits::Limits;
 use super::rules::judge;
 use super::survey::{Seat, Survey};
 use crate::cell::{Node, Stance};
+use crate::power::{Lasting, Load, Minute};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::node_set::NodeSet;
+use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// The first start after the one asked for at which some node fits, and the first node that then
 /// does; absent where only something other than time would help. Nodes that are flagged, silent or
 /// out of service are taken to stay so.
-pub(super) fn first_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
+///
+/// Where power budgets are in the way, the instant is one at which there are watts for that node; there
+/// may be earlier ones for others.
+pub(super) fn first_node(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, NodeIndex)> {
+    let found = first_free_node(ask);
+    let limits = Limits::new(*ask, policy);
+    if !limits.are_any() {
+        return found;
+    }
+    let fits_now = ask.nodes().filter_map(|(node, stance)| {
+        let (known, _) = ask.look(node);
+        let fits = judge(known, stance, ask).faults.fits();
+        fits.then_some((ask.window.start, node))
+    });
+    let mut asked = BTreeSet::new();
+    fits_now
+        .chain(found)
+        .filter(|(_, node)| asked.insert(ask.cell.grid().unit_of(*node)))
+        .filter_map(|(at, node)| Some((first_powered(ask, policy, node, at)?, node)))
+        .min()
+}
+
+/// The first start from `at` on at which a node can be had, what is above it included.
+fn first_powered(
+    ask: &Ask<'_>,
+    policy: &Policy,
+    node: NodeIndex,
+    at: Timestamp,
+) -> Option<Timestamp> {
+    let (known, stance) = ask.look(node);
+    let fits = |at: Timestamp| {
+        let then = ask.at(at);
+        let mut limits = Limits::new(then, policy);
+        is_in_time(ask, at)
+            && judge(known, stance, &then).faults.fits()
+            && limits.bar(node, stance).is_none()
+    };
+    if fits(at) {
+        return Some(at);
+    }
+    let lasting = match ask.request.end {
+        End::Open => Lasting::Open,
+        End::After(length) => {
+            // A start inside a minute needs the minutes on both sides.
+            let minutes = length.millis().div_ceil(60_000) + 1;
+            Lasting::For(u32::try_from(minutes).unwrap_or(u32::MAX))
+        }
+        End::At(until) => Lasting::Until(Minute::not_before(until)),
+    };
+    let load = Load {
+        unit: ask.cell.grid().unit_of(node),
+        power: Limits::new(*ask, policy).envelope(stance),
+    };
+    let book = ask.cell.grid().book();
+    let start = book.first_start(&[load], Minute::not_before(at), lasting)?;
+    Some(start.begins()).filter(|at| fits(*at))
+}
+
+fn first_free_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
     let (_, index) = ask.sku?;
     let mut instants = Vec::new();
     let own = ask.account.and_then(|account| index.beside.get(&account));
@@ -89,12 +153,47 @@ fn first_on(
         .find(|at| judge(node, stance, &ask.at(*at)).faults.fits())
 }
 
+/// How many instants are tried for a gang once its nodes are free, where power budgets or floors are
+/// in the way: each is a look at the cell.
+const TRIED: usize = 16;
+
+/// The first start after the survey's at which a gang can be had, and with which nodes.
+pub(super) fn first_of_gang(
+    survey: &Survey<'_>,
+    size: Size,
+    policy: &Policy,
+) -> Option<(Timestamp, NodeSet)> {
+    let ask = &survey.ask;
+    let place = |at: Timestamp| {
+        let then = Survey::take(ask.at(at));
+        let limits = Limits::new(then.ask, policy);
+        let mut best = candidates(&then, size, &limits).best.into_iter();
+        best.next().map(|(_, candidate)| (at, candidate.nodes))
+    };
+    let free = first_free_gang(survey, size);
+    let limits = Limits::new(*ask, policy);
+    if !limits.are_any() && size.spares == 0 {
+        return place(free?);
+    }
+    // Nodes are not all it takes. Whatever else is in the way can only change when a lease ends.
+    let mut ends: BTreeSet<Timestamp> = BTreeSet::new();
+    let from = free.unwrap_or(ask.window.start);
+    ends.extend(free);
+    for booked in ask.cell.bookings() {
+        let after = ask.window.after(booked.booking.to);
+        let ends_at = [booked.booking.to, after].into_iter().flatten();
+        ends.extend(ends_at.filter(|at| *at > from && is_in_time(ask, *at)));
+    }
+    ends.into_iter().take(TRIED).find_map(place)
+}
+
 /// The first start after the survey's at which so many nodes fit in one unit.
-pub(super) fn first_of_gang(survey: &Survey<'_>, wanted: u32) -> Option<Timestamp> {
+fn first_free_gang(survey: &Survey<'_>, size: Size) -> Option<Timestamp> {
+    let wanted = size.nodes;
     let mut best: Option<Timestamp> = None;
     let mut changes: Vec<(Timestamp, i64)> = Vec::new();
     let mut instants: Vec<Timestamp> = Vec::new();
-    for unit in survey.units(survey.ask.request.within) {
+    for unit in survey.units(survey.ask.within()) {
         changes.clear();
         if unit.len() < wanted as usize {
             continue;
@@ -103,7 +202,8 @@ pub(super) fn first_of_gang(survey: &Survey<'_>, wanted: u32) -> Option<Timestam
             starts(&survey.ask, seat, &mut instants, &mut changes);
         }
         changes.sort_unstable_by_key(|(at, _)| *at);
-        if let Some(at) = first_with(&changes, i64::from(wanted)) {
+        let first = first_with(&changes, i64::from(wanted));
+        if let Some(at) = first.filter(|at| *at > survey.ask.window.start) {
             best = Some(best.map_or(at, |best| best.min(at)));
         }
     }

@@ -1,38 +1,78 @@
 //! Gangs of whole nodes: the smallest unit that holds one, and which of its nodes.
 
+use super::limits::Limits;
 use super::score::{Podium, Score};
 use super::survey::{Seat, Survey, count};
 use leasehold_common::explain::Candidate;
+use leasehold_common::lease::Shape;
 use leasehold_common::topology::{Locality, Prefix};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Nodes that fit, all in one unit.
-struct Group<'s> {
+/// How many nodes a gang takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Nodes that work.
+    pub(super) nodes: u32,
+    /// Nodes kept besides in each domain it goes to.
+    pub(super) spares: u32,
+}
+
+impl Size {
+    /// So many nodes that work, and the spares that the shape asks for.
+    pub(super) const fn of(shape: &Shape, nodes: u32) -> Self {
+        let spares = match shape {
+            Shape::Nodes { spares, .. } => *spares,
+            Shape::Gpus { .. } | Shape::Unit { .. } => 0,
+        };
+        Self { nodes, spares }
+    }
+
+    /// Of nodes in topology order, how many could work with the others of their pools as spares.
+    pub(super) fn most_working<'s>(self, seats: impl Iterator<Item = &'s Seat>) -> u32 {
+        let mut pools: BTreeMap<u32, usize> = BTreeMap::new();
+        for seat in seats {
+            *pools.entry(seat.pool).or_default() += 1;
+        }
+        count(pools.into_values().map(|nodes| self.working(nodes)).sum())
+    }
+
+    /// Of so many nodes of one pool, those that could work.
+    const fn working(self, nodes: usize) -> usize {
+        nodes.saturating_sub(self.spares as usize)
+    }
+}
+
+/// Nodes chosen from one unit.
+struct Choice<'s> {
     level: Locality,
-    seats: Vec<&'s Seat>,
+    nodes: Vec<&'s Seat>,
+    spares: Vec<&'s Seat>,
+    /// Nodes of the unit that fit and were not chosen.
+    left: usize,
 }
 
 /// One placement for each unit of the smallest size at which any unit holds the gang.
-pub(super) fn candidates(survey: &Survey<'_>, wanted: u32) -> Podium<Candidate> {
+pub(super) fn candidates(
+    survey: &Survey<'_>,
+    size: Size,
+    limits: &Limits<'_>,
+) -> Podium<Candidate> {
     let mut podium = Podium::new();
-    if survey.tally.fit < wanted {
+    if survey.tally.fit < size.nodes {
         return podium;
     }
     let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
     for level in Locality::ALL {
-        if level > survey.ask.request.within {
+        if level > survey.ask.within() {
             break;
         }
         let units = fit.chunk_by(|a, b| a.shares(b, level));
-        for unit in units.filter(|unit| unit.len() >= wanted as usize) {
-            let group = Group {
-                level,
-                seats: unit.to_vec(),
-            };
-            let chosen = choose(&group.seats, wanted as usize);
-            let score = score(survey, &group, &chosen);
-            podium.enter(score, || candidate(survey, &group, &chosen));
+        for unit in units.filter(|unit| unit.len() >= size.nodes as usize) {
+            if let Some(choice) = choose(survey, unit, level, size, limits) {
+                let score = score(survey, &choice);
+                podium.enter(score, || candidate(survey, &choice));
+            }
         }
         if !podium.best.is_empty() {
             break;
@@ -41,9 +81,49 @@ pub(super) fn candidates(survey: &Survey<'_>, wanted: u32) -> Podium<Candidate> 
     podium
 }
 
-/// Which nodes of a unit: those that serve this side already before those that would change, those
-/// of broken domains before those that would break one, and as few pools as that allows.
-fn choose<'s>(seats: &[&'s Seat], wanted: usize) -> Vec<&'s Seat> {
+/// The most nodes of a gang that one unit of the locality could have now.
+pub(super) fn most(survey: &Survey<'_>, size: Size, limits: &Limits<'_>) -> u32 {
+    let within = survey.ask.within();
+    let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
+    fit.chunk_by(|a, b| a.shares(b, within))
+        .map(|unit| {
+            let most = Size {
+                nodes: count(unit.len()),
+                ..size
+            };
+            count(pick(survey, unit, most, limits).0.len())
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+fn choose<'s>(
+    survey: &Survey<'_>,
+    unit: &[&'s Seat],
+    level: Locality,
+    size: Size,
+    limits: &Limits<'_>,
+) -> Option<Choice<'s>> {
+    let (nodes, spares) = pick(survey, unit, size, limits);
+    (nodes.len() == size.nodes as usize).then(|| Choice {
+        level,
+        left: unit.len() - nodes.len() - spares.len(),
+        nodes,
+        spares,
+    })
+}
+
+/// Which nodes of a unit, as many of the size as it has: those that serve this side already before
+/// those that would change, those of broken domains before those that would break one, and as few
+/// pools as that allows. Every pool gives its spares before it gives a node that works.
+fn pick<'s>(
+    survey: &Survey<'_>,
+    seats: &[&'s Seat],
+    size: Size,
+    limits: &Limits<'_>,
+) -> (Vec<&'s Seat>, Vec<&'s Seat>) {
+    let wanted = size.nodes as usize;
+    let mut limits = limits.are_any().then(|| limits.clone());
     let mut tiers: Vec<_> = seats
         .iter()
         .map(|&seat| {
@@ -51,26 +131,69 @@ fn choose<'s>(seats: &[&'s Seat], wanted: usize) -> Vec<&'s Seat> {
             (tier, seat.pool, seat)
         })
         .collect();
+    if size.spares > 0 {
+        // Spares are kept with the nodes they are for, whatever else tells those apart.
+        let mut worst = BTreeMap::new();
+        for (tier, pool, _) in &tiers {
+            let entry = worst.entry(*pool).or_insert(*tier);
+            *entry = (*entry).max(*tier);
+        }
+        for (tier, pool, _) in &mut tiers {
+            *tier = worst[pool];
+        }
+    }
     tiers.sort_by_key(|(tier, pool, _)| (*tier, *pool));
-    let mut chosen = Vec::with_capacity(wanted);
+    let (mut nodes, mut spares) = (Vec::with_capacity(wanted), Vec::new());
     for tier in tiers.chunk_by_mut(|a, b| a.0 == b.0) {
-        if chosen.len() == wanted {
+        if nodes.len() == wanted {
             break;
         }
         let mut pools: Vec<_> = tier.chunk_by_mut(|a, b| a.1 == b.1).collect();
         // Stable, so that equal pools stay in topology order.
         pools.sort_by_key(|pool| Reverse(pool.len()));
         let mut first = 0;
-        while chosen.len() < wanted && first < pools.len() {
-            let left = wanted - chosen.len();
-            let at = first + best_fit(&pools[first..], left);
-            pools[at].sort_by_key(|(_, _, seat)| seat.idle_minutes);
-            chosen.extend(pools[at].iter().take(left).map(|(_, _, seat)| *seat));
-            // Unless it was the first, it held all that was left, and this was the last turn.
+        while nodes.len() < wanted && first < pools.len() {
+            let left = wanted - nodes.len();
+            let at = first + best_fit(&pools[first..], left + size.spares as usize);
+            let pool = &mut pools[at];
+            if size.working(pool.len()) == 0 {
+                // The largest that is left has no node besides its spares.
+                break;
+            }
+            pool.sort_by_key(|(_, _, seat)| seat.idle_minutes);
+            let mut free: Vec<&'s Seat> = Vec::new();
+            for (_, _, seat) in pool.iter() {
+                if free.len() == left + size.spares as usize {
+                    break;
+                }
+                if admit(survey, seat, limits.as_mut()) {
+                    free.push(seat);
+                }
+            }
+            let working = size.working(free.len());
+            if working > 0 {
+                spares.extend(free.drain(working.min(left)..).take(size.spares as usize));
+                nodes.extend(free);
+            }
+            // The pool is done with, wherever it stood: what follows keeps its order.
+            pools[first..=at].rotate_right(1);
             first += 1;
         }
     }
-    chosen
+    (nodes, spares)
+}
+
+/// Takes a node against the limits; says whether they allow it.
+fn admit(survey: &Survey<'_>, seat: &Seat, limits: Option<&mut Limits<'_>>) -> bool {
+    let Some(limits) = limits else {
+        return true;
+    };
+    let (_, stance) = survey.ask.look(seat.index);
+    if limits.bar(seat.index, stance).is_some() {
+        return false;
+    }
+    limits.take(seat.index, stance);
+    true
 }
 
 /// Of pools that stand by size, largest first: the first of the smallest that hold what is left,
@@ -83,42 +206,50 @@ fn best_fit<T>(pools: &[&mut [T]], left: usize) -> usize {
     }
 }
 
-fn score(survey: &Survey<'_>, group: &Group<'_>, chosen: &[&Seat]) -> Score {
-    let mut broken: Vec<_> = chosen
-        .iter()
+fn score(survey: &Survey<'_>, choice: &Choice<'_>) -> Score {
+    let taken = || choice.nodes.iter().chain(&choice.spares);
+    let mut broken: Vec<_> = taken()
         .filter(|seat| seat.breaks_domain)
-        .map(
-            |seat| match survey.ask.cell.index().pools.of(seat.index).1.level {
+        .map(|seat| {
+            let (_, pool) = survey.ask.cell.index().pools.of(seat.index);
+            match pool.level {
                 Locality::Domain => (seat.pool, None),
-                _ => (seat.pool, Some(seat.index)),
-            },
-        )
+                Locality::Rack | Locality::Row | Locality::Hall | Locality::Cell => {
+                    (seat.pool, Some(seat.index))
+                }
+            }
+        })
         .collect();
     broken.sort_unstable();
     broken.dedup();
     Score {
-        side_changes: count(chosen.iter().filter(|s| s.changes_side).count()),
+        side_changes: count(taken().filter(|s| s.changes_side).count()),
         domains_broken: count(broken.len()),
         gpus_stranded: 0,
-        unit_left: count(group.seats.len() - chosen.len()),
-        idle_before: chosen.iter().map(|seat| u64::from(seat.idle_minutes)).sum(),
-        node_index: chosen
-            .iter()
+        unit_left: count(choice.left),
+        idle_before: taken().map(|seat| u64::from(seat.idle_minutes)).sum(),
+        node_index: taken()
             .map(|seat| seat.index)
             .min()
             .expect("a gang has a node"),
     }
 }
 
-fn candidate(survey: &Survey<'_>, group: &Group<'_>, chosen: &[&Seat]) -> Candidate {
-    let mut nodes: Vec<_> = chosen.iter().map(|seat| seat.index).collect();
-    nodes.sort_unstable();
+fn candidate(survey: &Survey<'_>, choice: &Choice<'_>) -> Candidate {
+    let set = |seats: &[&Seat]| {
+        let mut nodes: Vec<_> = seats.iter().map(|seat| seat.index).collect();
+        nodes.sort_unstable();
+        nodes
+    };
+    let all: Vec<&Seat> = choice.nodes.iter().chain(&choice.spares).copied().collect();
     Candidate {
-        unit: chosen
+        unit: choice
+            .nodes
             .first()
-            .map_or_else(Prefix::cell, |seat| survey.unit(seat, group.level)),
-        nodes: nodes.into_iter().collect(),
+            .map_or_else(Prefix::cell, |seat| survey.unit(seat, choice.level)),
+        nodes: set(&all).into_iter().collect(),
         gpus: BTreeMap::new(),
+        spares: set(&choice.spares).into_iter().collect(),
         score: Vec::new(),
         lost_by: None,
     }

@@ -11,6 +11,7 @@
 mod ask;
 mod earliest;
 mod gang;
+mod limits;
 mod never;
 mod rules;
 mod score;
@@ -24,10 +25,14 @@ pub use score::Score;
 
 use crate::cell::Cell;
 use crate::decision::{Decision, Plan};
-use crate::request::{Policy, Request};
+use crate::request::Request;
 use ask::Ask;
+use gang::Size;
 use leasehold_common::explain::{Candidate, Explanation, Outcome, RankedReason};
+use leasehold_common::lease::Shape;
+use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
+use limits::Limits;
 use score::Podium;
 use survey::Survey;
 use tally::Tally;
@@ -44,35 +49,66 @@ pub fn plan(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> 
     }
     let ask = Ask::new(cell, request, policy, now, start);
     if ask.is_small() {
-        plan_small(&ask)
+        plan_small(&ask, policy)
     } else {
-        plan_gang(Survey::take(ask))
+        plan_gang(&mut Survey::take(ask), policy)
     }
 }
 
-fn plan_small(ask: &Ask<'_>) -> Decision {
-    let tally = Tally::take(ask);
+fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
+    let mut tally = Tally::take(ask);
+    let mut limits = Limits::new(*ask, policy);
+    let mut found = None;
     if tally.fit > 0 && tally.eligible > 0 {
-        let places = small::spots(ask);
-        if let Some(found) = Found::of(places, |spot| spot.candidate(ask)) {
-            return found.placed(ask, &tally);
+        let places = small::spots(ask, &mut limits);
+        found = Found::of(places, |spot| spot.candidate(ask));
+        if limits.met {
+            // Something stands between nodes and a request that they would fit: that is counted by
+            // a look at every node, and only then.
+            tally = Tally::barred(ask, &mut limits);
         }
+    }
+    if let Some(found) = found {
+        return found.placed(ask, &tally);
     }
     match never::impossible_small(ask, &tally) {
         Some(reason) => never(tally.explanation(Outcome::Never), reason),
-        None => waits(wait::small(ask, &tally)),
+        None => waits(wait::small(ask, &tally, policy)),
     }
 }
 
-fn plan_gang(survey: Survey<'_>) -> Decision {
-    let wanted = survey.ask.request.shape.least_nodes();
-    let places = gang::candidates(&survey, wanted);
-    if let Some(found) = Found::of(places, |candidate| candidate) {
-        return found.placed(&survey.ask, &survey.tally);
+/// Of nodes that may be fewer than wished for, as many as fit; of everything below a place, all of
+/// it or nothing.
+fn plan_gang(survey: &mut Survey<'_>, policy: &Policy) -> Decision {
+    let ask = survey.ask;
+    let limits = Limits::new(ask, policy);
+    let (wanted, least) = match &ask.request.shape {
+        Shape::Nodes {
+            count, at_least, ..
+        } => (*count, at_least.unwrap_or(*count)),
+        Shape::Gpus { .. } => (1, 1),
+        Shape::Unit { .. } => {
+            let all = survey::count(survey.in_service().count()).max(1);
+            (all, all)
+        }
+    };
+    let size = |nodes| Size::of(&ask.request.shape, nodes);
+    let mut places = gang::candidates(survey, size(wanted), &limits);
+    if places.best.is_empty() && least < wanted {
+        let most = gang::most(survey, size(wanted), &limits).min(wanted);
+        if most >= least {
+            places = gang::candidates(survey, size(most), &limits);
+        }
     }
-    match never::impossible_gang(&survey, wanted) {
+    if limits.are_any() {
+        survey.count_bars(&limits);
+    }
+    if let Some(found) = Found::of(places, |candidate| candidate) {
+        return found.placed(&ask, &survey.tally);
+    }
+    match never::impossible_gang(survey, size(least)) {
         Some(reason) => never(survey.tally.explanation(Outcome::Never), reason),
-        None => waits(wait::gang(&survey, wanted)),
+        None => waits(wait::gang(survey, size(least), &limits, policy)),
     }
 }
 
@@ -122,6 +158,7 @@ impl Found {
             end: ask.window.end,
             nodes: self.winner.nodes.clone(),
             gpus: self.winner.gpus.clone(),
+            spares: self.winner.spares.clone(),
         };
         let why = Explanation {
             winner: Some(self.winner),

@@ -2,7 +2,8 @@
 //! hold even if it were empty and healthy.
 
 use super::ask::Ask;
-use super::survey::{Survey, count};
+use super::gang::Size;
+use super::survey::Survey;
 use super::tally::Tally;
 use crate::request::{End, Request};
 use leasehold_common::explain::{RankedReason, Reason};
@@ -56,20 +57,19 @@ pub(super) fn impossible_small(ask: &Ask<'_>, tally: &Tally) -> Option<RankedRea
 }
 
 /// Why no unit of the cell could hold so many nodes, whatever ends, is repaired or comes back.
-pub(super) fn impossible_gang(survey: &Survey<'_>, wanted: u32) -> Option<RankedReason> {
+pub(super) fn impossible_gang(survey: &Survey<'_>, size: Size) -> Option<RankedReason> {
     let ask = &survey.ask;
-    let Request {
-        shape, sku, within, ..
-    } = ask.request;
+    let Request { shape, sku, .. } = ask.request;
+    let within = ask.within();
     if let Some(reason) = no_such_sku(ask) {
         return Some(reason);
     }
     let most = survey
-        .units(*within)
-        .map(|unit| count(unit.iter().filter(|s| s.faults.is_eligible()).count()))
+        .units(within)
+        .map(|unit| size.most_working(unit.iter().filter(|s| s.faults.is_eligible())))
         .max()
         .unwrap_or(0);
-    if most >= wanted {
+    if most >= size.nodes {
         return None;
     }
     let side = ask.side;

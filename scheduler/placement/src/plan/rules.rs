@@ -4,7 +4,7 @@ use super::ask::{Ask, Need};
 use crate::cell::{Fitness, Kind, Node, Stance};
 use leasehold_common::class::Side;
 use leasehold_common::explain::Filter;
-use leasehold_common::lease::GpuSlots;
+use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
 use leasehold_common::time::Timestamp;
 
@@ -15,26 +15,34 @@ pub(super) enum Rule {
     Flagged,
     Silent,
     Sku,
+    Place,
     Owner,
     Side,
     Account,
     Taken,
     Unhealthy,
     Returning,
+    Host,
+    Power,
+    Reserved,
 }
 
 impl Rule {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::State,
         Self::Flagged,
         Self::Silent,
         Self::Sku,
+        Self::Place,
         Self::Owner,
         Self::Side,
         Self::Account,
         Self::Taken,
         Self::Unhealthy,
         Self::Returning,
+        Self::Host,
+        Self::Power,
+        Self::Reserved,
     ];
 
     /// The word it is counted under.
@@ -44,12 +52,16 @@ impl Rule {
             Self::Flagged => Filter::Flagged,
             Self::Silent => Filter::Silent,
             Self::Sku => Filter::OtherSku,
+            Self::Place => Filter::OtherPlace,
             Self::Owner => Filter::Owner,
             Self::Side => Filter::OtherSide,
             Self::Account => Filter::OtherAccount,
             Self::Taken => Filter::GpusTaken,
             Self::Unhealthy => Filter::GpusUnhealthy,
             Self::Returning => Filter::AwaitingReturn,
+            Self::Host => Filter::HostTaken,
+            Self::Power => Filter::PowerBudget,
+            Self::Reserved => Filter::Reserved,
         }
     }
 }
@@ -65,11 +77,21 @@ pub(super) enum Cause {
     Cleanup,
     /// It is faulty, silent or taken out.
     Unavailable,
+    /// There are no watts for it.
+    Power,
+    /// It is kept for the other side, or this side has all it may have.
+    Reserved,
 }
 
 impl Cause {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Held, Self::Draining, Self::Cleanup, Self::Unavailable];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Held,
+        Self::Draining,
+        Self::Cleanup,
+        Self::Unavailable,
+        Self::Power,
+        Self::Reserved,
+    ];
 }
 
 /// A small set of rules or of causes, by number.
@@ -98,6 +120,11 @@ impl Few {
         self.0 == 0
     }
 
+    /// Whether it has anything that `other` has.
+    pub(super) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Whether it has nothing that `other` has not.
     pub(super) const fn within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
@@ -120,6 +147,17 @@ impl Faults {
         causes: Few::of(&[]),
     };
 
+    pub(super) const fn with(mut self, rule: Rule, cause: Cause) -> Self {
+        self.add(rule, cause);
+        self
+    }
+
+    /// What nodes outside the place fail that everything is asked of, and nothing else is looked at.
+    pub(super) const ELSEWHERE: Self = Self {
+        failed: Few::of(&[Rule::Place as u8]),
+        causes: Few::of(&[]),
+    };
+
     const fn add(&mut self, rule: Rule, cause: Cause) {
         self.failed.add(rule as u8);
         self.causes.add(cause as u8);
@@ -131,7 +169,8 @@ impl Faults {
 
     /// Whether it is of the right kind and may serve that side, whatever keeps it away now.
     pub(super) const fn is_eligible(self) -> bool {
-        !self.failed.has(Rule::Sku as u8) && !self.failed.has(Rule::Owner as u8)
+        const WRONG: Few = Few::of(&[Rule::Sku as u8, Rule::Place as u8, Rule::Owner as u8]);
+        !self.failed.meets(WRONG)
     }
 
     /// Whether every rule it fails is one that time can settle, or that stands among those. Too few
@@ -144,6 +183,8 @@ impl Faults {
             Rule::Taken as u8,
             Rule::Unhealthy as u8,
             Rule::Returning as u8,
+            Rule::Host as u8,
+            Rule::Power as u8,
         ]);
         self.failed.within(IN_TIME)
     }
@@ -219,6 +260,7 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
             returning: stance.returning,
             last_side: stance.last_side,
             next: None,
+            host: HostShare::default(),
         }
     } else {
         claim(node, ask, &mut faults)
@@ -236,6 +278,7 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         free: free.len(),
     };
     judge_gpus(&mut faults, ask, numbers);
+    judge_host(&mut faults, ask, stance, claim.host);
     let idle_minutes = match (ask.window.until(), claim.next) {
         (Some(until), Some(next)) => {
             u32::try_from(next.since(until).millis() / 60_000).unwrap_or(u32::MAX)
@@ -331,8 +374,25 @@ fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
     }
 }
 
+/// Too little CPU or memory. A whole node comes with all of its own.
+fn judge_host(faults: &mut Faults, ask: &Ask<'_>, stance: &Stance, taken: HostShare) {
+    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(stance.sku)) else {
+        return;
+    };
+    let all = sku.host_share(stance.gpus);
+    let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
+    let lacks = |all: u64, taken: u64, mine: u64| all > 0 && taken + mine > all;
+    if lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli)
+        || lacks(all.memory_mib, taken.memory_mib, mine.memory_mib)
+    {
+        faults.add(Rule::Host, Cause::Held);
+    }
+}
+
 /// What leases take of a node in the window.
 struct Claim {
+    /// CPU and memory.
+    host: HostShare,
     held: GpuSlots,
     returning: GpuSlots,
     last_side: Option<Side>,
@@ -347,6 +407,7 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
         returning: GpuSlots::NONE,
         last_side: node.condition.last_side,
         next: None,
+        host: HostShare::default(),
     };
     for hold in &node.holds {
         let side = hold.holder.class.side();
@@ -365,6 +426,12 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
             &mut claim.held
         };
         *slots = slots.union(hold.slots);
+        if let Some(sku) = ask.cell.described(node.sku) {
+            let gpus = hold.slots.common(node.spec.slots()).len();
+            let host = hold.host.unwrap_or_else(|| sku.host_share(gpus));
+            claim.host.cpu_milli += host.cpu_milli;
+            claim.host.memory_mib += host.memory_mib;
+        }
         let is_own = Some(hold.account) == ask.account;
         let returning = hold.awaiting_return;
         judge_neighbours(faults, ask, side, is_own, !returning, returning);

@@ -8,12 +8,14 @@
 //! differ in nothing but their number.
 
 use super::ask::{Ask, Need};
+use super::limits::Limits;
 use super::rules::{Verdict, judge};
 use super::score::{Podium, RUNNERS_UP, Score};
 use crate::cell::{Group, PoolKey, Stance};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::GpuSlots;
+use leasehold_common::node_set::NodeSet;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node, and what of it.
@@ -25,30 +27,31 @@ pub(super) struct Spot {
 }
 
 /// The best few places.
-pub(super) fn spots(ask: &Ask<'_>) -> Podium<Spot> {
+pub(super) fn spots(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Podium<Spot> {
     if !ask.is_present() {
-        return of_all(ask);
+        return of_all(ask, limits);
     }
     let mut podium = Podium::new();
-    enter_idle(ask, &mut podium);
+    enter_idle(ask, limits, &mut podium);
     if let Need::Gpus(count) = ask.need {
-        enter_parts(ask, count, &mut podium);
+        enter_parts(ask, count, limits, &mut podium);
     }
     let booked = ask.sku.into_iter().flat_map(|(_, index)| &index.involved);
     for node in booked {
         let (known, stance) = ask.look(*node);
-        enter(ask, *node, stance, &judge(known, stance, ask), &mut podium);
+        let verdict = judge(known, stance, ask);
+        enter(ask, *node, stance, &verdict, limits, &mut podium);
     }
     debug_assert_eq!(
         podium.best,
-        of_all(ask).best,
+        of_all(ask, &mut limits.clone()).best,
         "the index has the best places"
     );
     podium
 }
 
 /// The best few places, from a look at every node.
-fn of_all(ask: &Ask<'_>) -> Podium<Spot> {
+fn of_all(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Podium<Spot> {
     let mut podium = Podium::new();
     let mut seen = BTreeSet::new();
     for (node, stance) in ask.nodes() {
@@ -57,18 +60,19 @@ fn of_all(ask: &Ask<'_>) -> Podium<Spot> {
         if stance.is_whole() {
             let (pool, _) = ask.cell.index().pools.of(node);
             let twin = (pool, stance.condition.owner, stance.last_side, stance.gpus);
-            if !seen.insert(twin) {
+            let fits = verdict.faults.fits() && limits.bar(node, stance).is_none();
+            if !fits || !seen.insert(twin) {
                 continue;
             }
         }
-        enter(ask, node, stance, &verdict, &mut podium);
+        enter(ask, node, stance, &verdict, limits, &mut podium);
     }
     podium
 }
 
 /// Whole nodes that nobody has, by pools.
-fn enter_idle(ask: &Ask<'_>, podium: &mut Podium<Spot>) {
-    let Some((_, index)) = ask.sku else {
+fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
+    let Some((sku, index)) = ask.sku else {
         return;
     };
     for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
@@ -85,23 +89,37 @@ fn enter_idle(ask: &Ask<'_>, podium: &mut Podium<Spot>) {
             let alike = pools
                 .range(first..)
                 .take_while(|key| (key.breaks_domain, key.gpus) == (breaks_domain, gpus));
-            for key in alike.take(RUNNERS_UP + 1) {
+            let (mut entered, mut last) = (0, 0);
+            for key in alike {
+                // Where something is in the way, the first that can be had of a pool need not come
+                // in the order of pools.
+                if entered > RUNNERS_UP && (!limits.met || key.left > last) {
+                    break;
+                }
+                last = key.left;
+                // What is in the way of one node of a pool need not be in the way of the next.
+                let pool = ask.cell.index().pools.get(key.pool);
+                let mut nodes = pool.alike(sku, group, gpus);
+                let Some(node) = nodes.find(|n| limits.bar(*n, ask.look(*n).1).is_none()) else {
+                    continue;
+                };
                 let score = Score {
                     side_changes: u32::from(group.changes_side(ask.side)),
                     domains_broken: u32::from(breaks_domain),
                     gpus_stranded: stranded(ask, GpuSlots::first(gpus)),
                     unit_left: key.left,
                     idle_before: 0,
-                    node_index: key.first,
+                    node_index: node,
                 };
-                podium.enter(score, || spot(ask, key.first, GpuSlots::first(gpus), gpus));
+                podium.enter(score, || spot(ask, node, GpuSlots::first(gpus), gpus));
+                entered += 1;
             }
         }
     }
 }
 
 /// Room beside other leases of the account, and nodes with sick GPUs that nobody has.
-fn enter_parts(ask: &Ask<'_>, count: u8, podium: &mut Podium<Spot>) {
+fn enter_parts(ask: &Ask<'_>, count: u8, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
     let Some((_, index)) = ask.sku else {
         return;
     };
@@ -118,26 +136,25 @@ fn enter_parts(ask: &Ask<'_>, count: u8, podium: &mut Podium<Spot>) {
         for (_, node) in enough {
             let (known, stance) = ask.look(*node);
             let verdict = judge(known, stance, ask);
-            if verdict.faults.fits() {
-                enter(ask, *node, stance, &verdict, podium);
-                entered += 1;
-            }
-            if entered > RUNNERS_UP {
+            entered += u32::from(enter(ask, *node, stance, &verdict, limits, podium));
+            if entered as usize > RUNNERS_UP {
                 break;
             }
         }
     }
 }
 
+/// Enters a node, if it can be had.
 fn enter(
     ask: &Ask<'_>,
     node: NodeIndex,
     stance: &Stance,
     verdict: &Verdict,
+    limits: &mut Limits<'_>,
     podium: &mut Podium<Spot>,
-) {
-    if !verdict.faults.fits() {
-        return;
+) -> bool {
+    if !verdict.faults.fits() || limits.bar(node, stance).is_some() {
+        return false;
     }
     let (_, pool) = ask.cell.index().pools.of(node);
     let is_whole = stance.is_whole();
@@ -150,6 +167,7 @@ fn enter(
         node_index: node,
     };
     podium.enter(score, || spot(ask, node, verdict.free, stance.gpus));
+    true
 }
 
 fn stranded(ask: &Ask<'_>, free: GpuSlots) -> u32 {
@@ -193,6 +211,7 @@ impl Spot {
             gpus: self
                 .slots
                 .map_or_else(BTreeMap::new, |slots| BTreeMap::from([(self.node, slots)])),
+            spares: NodeSet::new(),
             score: Vec::new(),
             lost_by: None,
         }

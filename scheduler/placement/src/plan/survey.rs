@@ -1,7 +1,8 @@
 //! One look over every node of a SKU, in topology order: what gangs are planned from.
 
 use super::ask::Ask;
-use super::rules::{Faults, judge};
+use super::limits::Limits;
+use super::rules::{Cause, Faults, judge};
 use super::tally::Tally;
 use crate::cell::PoolId;
 use leasehold_common::ids::NodeIndex;
@@ -59,6 +60,10 @@ impl<'a> Survey<'a> {
             if ask.sku.is_none_or(|(sku, _)| sku != node.sku) {
                 continue;
             }
+            if !ask.reaches(node) {
+                tally.count(Faults::ELSEWHERE, 1);
+                continue;
+            }
             let (_, stance) = ask.look(index);
             let verdict = judge(node, stance, &ask);
             tally.enter(verdict.faults, stance.gpus, verdict.free.len(), 1, &ask);
@@ -76,6 +81,18 @@ impl<'a> Survey<'a> {
             });
         }
         Self { ask, seats, tally }
+    }
+
+    /// Nodes that may serve the request and are in service, whoever has them.
+    pub(super) fn in_service(&self) -> impl Iterator<Item = &Seat> {
+        self.seats
+            .iter()
+            .filter(|s| s.faults.is_eligible() && !s.faults.causes.has(Cause::Unavailable as u8))
+    }
+
+    /// Counts again, with what is in the way of nodes that fit, each alone.
+    pub(super) fn count_bars(&mut self, limits: &Limits<'_>) {
+        self.tally = Tally::barred(&self.ask, &mut limits.clone());
     }
 
     /// The units of one size: slices of the seats.

@@ -2,6 +2,7 @@
 //! kind at once, so that a decision about the present does not look at each of them.
 
 use super::ask::Ask;
+use super::limits::Limits;
 use super::rules::{Cause, Faults, Rule, judge, judge_kind};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
@@ -32,6 +33,8 @@ pub(super) struct Tally {
     pub(super) loose: Loose,
     /// Nodes that may serve the request's side and are large enough.
     pub(super) eligible: u32,
+    /// The first node that only watts are missing for, where they were asked about.
+    pub(super) short_of_watts: Option<NodeIndex>,
 }
 
 impl Tally {
@@ -92,6 +95,30 @@ impl Tally {
         tally
     }
 
+    /// Counts every node of the cell one by one, and by what is in the way of those that fit.
+    pub(super) fn barred(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Self {
+        let mut tally = Self::of_others(ask);
+        for (node, stance) in ask.nodes() {
+            let (known, _) = ask.look(node);
+            if !ask.reaches(known) {
+                tally.count(Faults::ELSEWHERE, 1);
+                continue;
+            }
+            let verdict = judge(known, stance, ask);
+            let faults = match verdict.faults {
+                faults if faults.fits() => limits
+                    .bar(node, stance)
+                    .map_or(faults, |bar| bar.fault(faults)),
+                faults => faults,
+            };
+            if faults.only(Cause::Power) && tally.short_of_watts.is_none() {
+                tally.short_of_watts = Some(node);
+            }
+            tally.enter(faults, stance.gpus, verdict.free.len(), 1, ask);
+        }
+        tally
+    }
+
     fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) {
         let (known, stance) = ask.look(node);
         let verdict = judge(known, stance, ask);
@@ -123,7 +150,8 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, faults: Faults, nodes: u32) {
+    /// Counts nodes of which nothing else is looked at.
+    pub(super) fn count(&mut self, faults: Faults, nodes: u32) {
         if faults.fits() {
             self.fit += nodes;
             return;

@@ -2,14 +2,16 @@
 
 use super::ask::{Ask, Need};
 use super::earliest::{first_node, first_of_gang};
+use super::gang::{self as gangs, Size};
+use super::limits::Limits;
 use super::rules::{Cause, judge};
 use super::small::closest;
 use super::survey::Survey;
 use super::tally::Tally;
-use super::{Found, gang as gangs};
 use leasehold_common::explain::{Dimension, Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
+use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -18,7 +20,7 @@ use std::collections::BTreeSet;
 const LEASES_NAMED: usize = 8;
 
 /// The explanation of a request for one node that does not fit now and could.
-pub(super) fn small(ask: &Ask<'_>, tally: &Tally) -> Explanation {
+pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanation {
     let mut why = tally.explanation(Outcome::Wait);
     why.exhausted.insert(Dimension::Nodes, 1);
     // One node that only this keeps away would do.
@@ -28,7 +30,7 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally) -> Explanation {
         .chain(causes(ask, tally, enough, &asked_of_one(ask)))
         .chain(not_before(ask))
         .collect();
-    if let Some((at, node)) = first_node(ask) {
+    if let Some((at, node)) = first_node(ask, policy) {
         why.earliest = Some(at);
         let then = ask.at(at);
         let slots = match ask.need {
@@ -43,44 +45,69 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally) -> Explanation {
         leases_that_end(ask, &then, node, slots, &mut ends);
         why.unblocked_by = named(ends);
     }
+    if let Some(node) = tally.short_of_watts {
+        let limits = Limits::new(*ask, policy);
+        why.unblocked_by.extend(watts(ask, &limits, node));
+        why.unblocked_by.extend(lower_cap(ask, |cap| {
+            let stance = ask.look(node).1;
+            limits.capped(cap).bar(node, stance).is_none()
+        }));
+    }
     others(tally, &mut why.unblocked_by);
     why
 }
 
 /// The explanation of a gang that does not fit now and could.
-pub(super) fn gang(survey: &Survey<'_>, wanted: u32) -> Explanation {
+pub(super) fn gang(
+    survey: &Survey<'_>,
+    size: Size,
+    limits: &Limits<'_>,
+    policy: &Policy,
+) -> Explanation {
+    let wanted = size.nodes;
     let ask = &survey.ask;
     let tally = &survey.tally;
     let stand = Standing::of(survey, wanted);
     let mut why = tally.explanation(Outcome::Wait);
+    // Where each node could be had and all of them together cannot, something runs out on the way.
+    let runs_out = tally.fit >= wanted && stand.most_fit >= wanted;
     let (dimension, short) = if tally.fit < wanted {
         (Dimension::Nodes, wanted - tally.fit)
     } else {
-        (Dimension::Unit, wanted - stand.most_fit)
+        let most = gangs::most(survey, size, limits).min(wanted);
+        (Dimension::Unit, wanted - most.min(stand.most_fit))
     };
     why.exhausted.insert(dimension, short);
     let shape = &ask.request.shape;
     let asked = if tally.fit < wanted {
         format!("{} of the {wanted} nodes asked are free", tally.fit)
     } else {
-        format!("no {} has {shape} free", ask.request.within)
+        format!("no {} has {shape} free", ask.within())
     };
-    why.reasons = scattered(survey, &stand, wanted)
+    why.reasons = short_together(ask, runs_out, size, short)
         .into_iter()
+        .chain(scattered(survey, &stand, wanted))
         .chain(causes(ask, tally, stand.enough, &asked))
         .chain(not_before(ask))
         .collect();
-    if let Some(at) = first_of_gang(survey, wanted) {
-        let then = Survey::take(ask.at(at));
-        let places = gangs::candidates(&then, wanted);
-        if let Some(found) = Found::of(places, |candidate| candidate) {
-            why.earliest = Some(at);
-            let mut ends = BTreeSet::new();
-            for node in found.winner.nodes.iter() {
-                leases_that_end(ask, &then.ask, node, None, &mut ends);
-            }
-            why.unblocked_by = named(ends);
+    if let Some((at, nodes)) = first_of_gang(survey, size, policy) {
+        why.earliest = Some(at);
+        let mut ends = BTreeSet::new();
+        for node in nodes.iter() {
+            leases_that_end(ask, &ask.at(at), node, None, &mut ends);
         }
+        why.unblocked_by = named(ends);
+    }
+    if runs_out || tally.short_of_watts.is_some() {
+        let fits = |cap| {
+            !gangs::candidates(survey, size, &limits.capped(cap))
+                .best
+                .is_empty()
+        };
+        why.unblocked_by.extend(lower_cap(ask, fits));
+        let node = tally.short_of_watts;
+        why.unblocked_by
+            .extend(node.and_then(|node| watts(ask, limits, node)));
     }
     others(tally, &mut why.unblocked_by);
     why
@@ -100,7 +127,7 @@ impl Standing {
             enough: [false; Cause::ALL.len()],
             most_fit: 0,
         };
-        for unit in survey.units(survey.ask.request.within) {
+        for unit in survey.units(survey.ask.within()) {
             let mut fit = 0;
             let mut alone = [0; Cause::ALL.len()];
             for seat in unit.iter().filter(|s| s.faults.is_eligible()) {
@@ -157,6 +184,11 @@ const fn in_words(cause: Cause) -> (Reason, &'static str) {
             Reason::NodesUnavailable,
             "not heard of, faulty or taken out",
         ),
+        Cause::Power => (Reason::PowerBudget, "below a power budget that is used up"),
+        Cause::Reserved => (
+            Reason::ReservationOnly,
+            "kept for the other side, or more than this side may have",
+        ),
     }
 }
 
@@ -189,7 +221,7 @@ fn loose_gpus(ask: &Ask<'_>, tally: &Tally) -> Option<RankedReason> {
 /// Enough nodes are free, but not together.
 fn scattered(survey: &Survey<'_>, stand: &Standing, wanted: u32) -> Option<RankedReason> {
     let fit = survey.tally.fit;
-    let within = survey.ask.request.within;
+    let within = survey.ask.within();
     (fit >= wanted).then(|| RankedReason {
         reason: Reason::Fragmented,
         nodes: fit,
@@ -207,6 +239,57 @@ fn not_before(ask: &Ask<'_>) -> Option<RankedReason> {
         nodes: 0,
         detail: format!("it is not to start before {start}"),
     })
+}
+
+/// Nodes enough could be had one by one, and not all of them together.
+fn short_together(ask: &Ask<'_>, runs_out: bool, size: Size, short: u32) -> Option<RankedReason> {
+    if !runs_out {
+        return None;
+    }
+    let bounded = ask.cell.grid().is_bounded();
+    let (reason, what) = if bounded {
+        (Reason::PowerBudget, "power budgets allow")
+    } else {
+        (Reason::ReservationOnly, "floors and ceilings allow")
+    };
+    Some(RankedReason {
+        reason,
+        nodes: size.nodes - short,
+        detail: format!(
+            "{what} {} of the {} nodes asked together",
+            size.nodes - short,
+            size.nodes
+        ),
+    })
+}
+
+/// The budget that is shortest for a node, and by how much.
+fn watts(ask: &Ask<'_>, limits: &Limits<'_>, node: NodeIndex) -> Option<Unblock> {
+    let shortage = limits.shortage(node, ask.look(node).1)?;
+    Some(Unblock::PowerFreed {
+        unit: ask.cell.grid().prefix(shortage.unit).clone(),
+        watts: shortage.missing.0.div_ceil(1000),
+    })
+}
+
+/// The highest cap below the one asked for with which the request would fit.
+fn lower_cap(ask: &Ask<'_>, fits: impl Fn(u32) -> bool) -> Option<Unblock> {
+    let (sku, _) = ask.sku?;
+    let sku = ask.cell.described(sku)?;
+    // Fitting is monotonic in the cap: less is never worse.
+    let (mut low, mut high) = (sku.gpu_watts_min, ask.cap.unwrap_or(sku.gpu_watts));
+    if low >= high || !fits(low) {
+        return None;
+    }
+    while low + 1 < high {
+        let middle = u32::midpoint(low, high);
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(Unblock::LowerCap { gpu_cap_watts: low })
 }
 
 /// What would help besides time.

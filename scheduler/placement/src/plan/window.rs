@@ -1,7 +1,8 @@
 //! The time a lease would need hardware for.
 
 use crate::cell::Hold;
-use crate::request::{End, Policy, Request};
+use crate::request::{End, Request};
+use leasehold_common::policy::Policy;
 use leasehold_common::time::{Span, Timestamp};
 
 /// From a start to an end, and the turnaround after any end.

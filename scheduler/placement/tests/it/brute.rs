@@ -5,6 +5,7 @@ use leasehold_common::lease::{GpuSlots, Shape};
 use leasehold_common::time::Timestamp;
 use leasehold_placement::checker::{Fleet, violations};
 use leasehold_placement::{Plan, Policy, Request};
+use std::collections::BTreeMap;
 
 /// Whether any placement that starts then is legal. Exponential in nodes and GPUs.
 pub fn any_placement(
@@ -21,19 +22,30 @@ pub fn any_placement(
         end: request.end.if_started(start),
         nodes: [].into_iter().collect(),
         gpus: [].into(),
+        spares: [].into_iter().collect(),
     };
     match &request.shape {
-        Shape::Unit { .. } => {}
-        Shape::Nodes { count, .. } => {
-            for subset in 0..1_u32 << nodes.len() {
-                if subset.count_ones() == *count {
-                    let chosen = nodes.iter().enumerate();
-                    let chosen = chosen.filter(|(at, _)| subset >> at & 1 == 1);
-                    plans.push(Plan {
-                        nodes: chosen.map(|(_, node)| *node).collect(),
-                        ..empty.clone()
-                    });
+        Shape::Unit { .. } | Shape::Nodes { .. } => {
+            // Any set of nodes, with the first of each domain as spares: the rules say which will do.
+            let spares = match &request.shape {
+                Shape::Nodes { spares, .. } => *spares as usize,
+                Shape::Unit { .. } | Shape::Gpus { .. } => 0,
+            };
+            for subset in 1..1_u32 << nodes.len() {
+                let chosen = nodes.iter().enumerate();
+                let chosen = chosen.filter(|(at, _)| subset >> at & 1 == 1);
+                let chosen: Vec<NodeIndex> = chosen.map(|(_, node)| *node).collect();
+                let mut domains: BTreeMap<&str, Vec<NodeIndex>> = BTreeMap::new();
+                for node in &chosen {
+                    let domain = fleet.nodes[node].0.path.as_str();
+                    domains.entry(domain).or_default().push(*node);
                 }
+                let spares = domains.values().flat_map(|d| d.iter().take(spares));
+                plans.push(Plan {
+                    spares: spares.copied().collect(),
+                    nodes: chosen.into_iter().collect(),
+                    ..empty.clone()
+                });
             }
         }
         Shape::Gpus { count } => {
@@ -59,6 +71,7 @@ pub fn any_placement(
 pub fn at_its_best(fleet: &Fleet) -> Fleet {
     let mut best = fleet.clone();
     best.bookings.clear();
+    best.budgets.clear();
     for (spec, condition) in best.nodes.values_mut() {
         *condition = crate::fleet::sound(spec.gpus);
     }

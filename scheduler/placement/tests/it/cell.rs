@@ -17,6 +17,8 @@ fn booking(lease: u64, account: &str, slots: u16) -> Booking {
         to: Some(hour(2)),
         nodes: [N0].into_iter().collect(),
         gpus: [(N0, GpuSlots(slots))].into(),
+        host: None,
+        gpu_cap_watts: None,
     }
 }
 

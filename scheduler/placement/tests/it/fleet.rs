@@ -4,15 +4,23 @@ use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, Shape};
 use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Locality;
 use leasehold_placement::checker;
 use leasehold_placement::{
     BookError, Booked, Booking, Cell, Decision, End, NodeCondition, NodeSpec, Policy, Request, plan,
 };
+use std::collections::BTreeMap;
 
 pub const POLICY: Policy = Policy {
     turnaround: Span::from_mins(10),
+    sanitising_per_hour: BTreeMap::new(),
+    isolation: BTreeMap::new(),
+    floors: Vec::new(),
+    ceilings: Vec::new(),
+    reclaim: BTreeMap::new(),
+    planned_ahead: 100,
 };
 
 /// An hour of the story; it begins at 0.
@@ -50,6 +58,8 @@ pub fn asks(shape: Shape) -> Request {
         within: Locality::Cell,
         start: None,
         end: End::After(Span::from_hours(2)),
+        host: None,
+        gpu_cap_watts: None,
     }
 }
 
@@ -103,6 +113,11 @@ impl Twice {
         self.plain.nodes.insert(index, (spec, condition));
     }
 
+    pub fn describe(&mut self, sku: Sku) {
+        self.cell.describe(sku.clone());
+        self.plain.skus.insert(sku.name.clone(), sku);
+    }
+
     pub fn change(&mut self, node: u32, change: impl FnOnce(&mut NodeCondition)) {
         let index = NodeIndex(node);
         let condition = &mut self.plain.nodes.get_mut(&index).unwrap().1;
@@ -137,6 +152,8 @@ impl Twice {
             to: request.end.if_started(from),
             nodes: [index].into_iter().collect(),
             gpus: [(index, slots)].into(),
+            host: None,
+            gpu_cap_watts: None,
         })
         .unwrap();
         lease

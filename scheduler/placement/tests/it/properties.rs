@@ -2,13 +2,17 @@
 
 use crate::brute::{any_placement, at_its_best};
 use crate::fleet::{POLICY, Twice, spec};
-use leasehold_common::class::Class;
+use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, Shape};
+use leasehold_common::lease::{GpuSlots, HostShare, Shape};
 use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::policy::{Policy, Share};
+use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
-use leasehold_common::topology::Locality;
+use leasehold_common::topology::{Locality, Prefix};
+use leasehold_common::units::MilliWatts;
 use leasehold_placement::checker::violations;
+use leasehold_placement::power::{Budget, BudgetStep, Minute};
 use leasehold_placement::{Booking, Cell, Decision, End, Request, plan};
 use proptest::prelude::*;
 
@@ -70,6 +74,11 @@ enum Op {
     Pass {
         steps: u64,
     },
+    /// Kilowatts below a place from a step on, after others before; `None` takes the budget away.
+    Budget {
+        unit: &'static str,
+        steps: Option<(u32, u64, u32)>,
+    },
 }
 
 const NODES: u32 = 6;
@@ -95,6 +104,11 @@ prop_compose! {
         within in prop::sample::select(Locality::ALL.to_vec()),
         start in prop::option::weighted(0.3, 0..HORIZON),
         end in end(),
+        loose in prop::option::weighted(0.2, 1..4_u32),
+        spares in prop_oneof![8 => Just(0), 1 => Just(1_u32)],
+        unit in prop::option::weighted(0.1, prop::sample::select(vec!["", "hall-0", "hall-0/row-0"])),
+        cap in prop::option::weighted(0.3, prop::sample::select(vec![200, 350, 700])),
+        host in prop::option::weighted(0.2, (0..=8_u64, 0..=1024_u64)),
     ) -> Request {
         let (account, class) = [
             ("acme", Class::OnDemand),
@@ -104,11 +118,21 @@ prop_compose! {
         Request {
             account: account.parse().unwrap(),
             class,
-            shape: if nodes { Shape::nodes(count) } else { Shape::gpus(count) },
+            shape: match unit {
+                Some(unit) => Shape::Unit { prefix: unit.parse().unwrap() },
+                None if nodes => Shape::Nodes {
+                    count,
+                    at_least: loose.filter(|least| *least < count),
+                    spares,
+                },
+                None => Shape::gpus(count),
+            },
             sku: if other_sku { "h100" } else { "h200" }.parse().unwrap(),
             within,
             start: start.map(step),
             end,
+            host: host.map(|(cpus, memory_mib)| HostShare { cpu_milli: cpus * 1000, memory_mib }),
+            gpu_cap_watts: cap,
         }
     }
 }
@@ -140,6 +164,11 @@ fn op() -> impl Strategy<Value = Op> {
         2 => lease.clone().prop_map(|lease| Op::End { lease }),
         2 => (lease, node).prop_map(|(lease, node)| Op::Release { lease, node }),
         2 => (0..4_u64).prop_map(|steps| Op::Pass { steps }),
+        1 => (
+            prop::sample::select(vec!["", "hall-0", "hall-0/row-1", "hall-0/row-0/rack-1"]),
+            prop::option::weighted(0.8, (2..14_u32, 1..HORIZON, 2..14_u32)),
+        )
+            .prop_map(|(unit, steps)| Op::Budget { unit, steps }),
     ]
 }
 
@@ -206,6 +235,8 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
                 to: request.end.if_started(step(from)),
                 nodes: nodes.into_iter().collect(),
                 gpus,
+                host: request.host,
+                gpu_cap_watts: request.gpu_cap_watts,
             };
             if fleet.book(booking).is_err() {
                 assert_eq!(fleet.cell, before, "a booking refused changes nothing");
@@ -217,6 +248,7 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
                 assert_eq!(fleet.cell, before, "an end refused changes nothing");
             }
         }
+        Op::Budget { unit, steps } => set_budget(fleet, unit, steps),
         Op::Unbook { lease } => fleet.unbook(LeaseId(lease)),
         Op::End { lease } => fleet.end(LeaseId(lease), *now),
         Op::Release { lease, node } => fleet.release(LeaseId(lease), NodeIndex(node)),
@@ -230,8 +262,69 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
     }
 }
 
+fn set_budget(fleet: &mut Twice, unit: &str, steps: Option<(u32, u64, u32)>) {
+    let unit: Prefix = unit.parse().unwrap();
+    let watts = |kilowatts: u32| MilliWatts::from_watts(u64::from(kilowatts) * 1000);
+    let Some((first, then, second)) = steps else {
+        fleet.cell.set_budget(&unit, None);
+        fleet.plain.budgets.remove(&unit);
+        return;
+    };
+    let steps = [(step(0), first), (step(then), second)];
+    let budget = steps.map(|(from, kilowatts)| BudgetStep {
+        from: Minute::containing(from),
+        limit: Some(watts(kilowatts)),
+    });
+    let budget = Budget::new(budget.to_vec()).unwrap();
+    fleet.cell.set_budget(&unit, Some(budget));
+    let steps = steps.map(|(from, kilowatts)| (from, Some(watts(kilowatts).0)));
+    fleet.plain.budgets.insert(unit, steps.to_vec());
+}
+
+/// Floors and ceilings of every form, most of them slack.
+fn policy() -> impl Strategy<Value = Policy> {
+    let share = (
+        prop::sample::select(vec![Side::Internal, Side::Tenant]),
+        prop::option::of(0..5_u32),
+        prop::option::of(0..3_u32),
+    );
+    let share = share.prop_map(|(side, nodes, domains)| Share {
+        side,
+        sku: "h200".parse().unwrap(),
+        domains,
+        nodes,
+    });
+    let shares = prop::collection::vec(share, 0..2);
+    (shares.clone(), shares, prop::bool::weighted(0.6)).prop_map(|(floors, ceilings, none)| {
+        Policy {
+            floors: if none { Vec::new() } else { floors },
+            ceilings: if none { Vec::new() } else { ceilings },
+            ..POLICY
+        }
+    })
+}
+
+/// Nodes of 4 GPUs that draw 1 kW each at most, with 16 threads and 2 GiB.
+fn small_sku() -> Sku {
+    Sku {
+        name: "h200".parse().unwrap(),
+        model: "H200".into(),
+        gpus: 4,
+        nodes_per_domain: 2,
+        gpu_memory_mib: 141_000,
+        mig: None,
+        cpus: 16,
+        memory_mib: 2048,
+        gpu_watts_min: 200,
+        gpu_watts: 700,
+        gpu_watts_max: 700,
+        overhead_watts: 1201,
+    }
+}
+
 fn played(ops: Vec<Op>) -> (Twice, Timestamp) {
     let mut fleet = Twice::default();
+    fleet.describe(small_sku());
     for n in 0..4 {
         fleet.admit(n, spec(&place(n), "h200", 4));
     }
@@ -246,6 +339,9 @@ fn played(ops: Vec<Op>) -> (Twice, Timestamp) {
 fn rebuilt(fleet: &Twice) -> Cell {
     let mut cell = Cell::new();
     cell.advance(fleet.cell.now());
+    for sku in fleet.plain.skus.values() {
+        cell.describe(sku.clone());
+    }
     for (index, (spec, condition)) in fleet.plain.nodes.iter().rev() {
         cell.set_node(*index, spec.clone());
         cell.set_condition(*index, *condition);
@@ -257,6 +353,13 @@ fn rebuilt(fleet: &Twice) -> Cell {
             _ => cell.book(booking).unwrap(),
         }
     }
+    for (unit, steps) in &fleet.plain.budgets {
+        let steps = steps.iter().map(|(from, limit)| BudgetStep {
+            from: Minute::containing(*from),
+            limit: limit.map(MilliWatts),
+        });
+        cell.set_budget(unit, Some(Budget::new(steps.collect()).unwrap()));
+    }
     cell
 }
 
@@ -267,13 +370,19 @@ proptest! {
     fn a_decision_is_legal_or_there_was_none_to_be_had(
         ops in prop::collection::vec(op(), 0..40),
         request in request(),
+        policy in policy(),
     ) {
         let (fleet, now) = played(ops);
         let start = request.start.map_or(now, |start| start.max(now));
-        let possible = |at| any_placement(&fleet.plain, &request, &POLICY, now, at);
-        match plan(&fleet.cell, &request, &POLICY, now) {
+        let possible = |at| any_placement(&fleet.plain, &request, &policy, now, at);
+        // What is kept for a side may be used up: an empty cell of the same policy can hold it.
+        let ever = || {
+            let at_best = at_its_best(&fleet.plain);
+            any_placement(&at_best, &request, &POLICY, now, start)
+        };
+        match plan(&fleet.cell, &request, &policy, now) {
             Decision::Placed { plan, why } => {
-                let broken = violations(&fleet.plain, &request, &POLICY, now, &plan);
+                let broken = violations(&fleet.plain, &request, &policy, now, &plan);
                 prop_assert!(broken.is_empty(), "{:?} {:?}", broken, plan);
                 prop_assert_eq!(plan.start, start);
                 let winner = why.winner.unwrap();
@@ -288,22 +397,32 @@ proptest! {
             Decision::Wait { earliest, why } => {
                 prop_assert!(!possible(start));
                 prop_assert!(why.reason().is_some());
-                let at_best = at_its_best(&fleet.plain);
-                prop_assert!(any_placement(&at_best, &request, &POLICY, now, start), "never, not wait");
+                prop_assert!(ever(), "never, not wait");
                 // Hardware comes free at ends of bookings and turnarounds, and those are whole steps.
                 let first = (1..4 * HORIZON)
                     .map(|n| start + steps(n))
                     .find(|at| possible(*at));
-                prop_assert_eq!(earliest, first);
-                if let Some(at) = earliest {
+                let exact = fleet.plain.budgets.is_empty()
+                    && policy.floors.is_empty()
+                    && policy.ceilings.is_empty()
+                    && matches!(
+                        request.shape,
+                        Shape::Nodes { spares: 0, .. } | Shape::Gpus { .. }
+                    );
+                if exact {
+                    prop_assert_eq!(earliest, first);
+                } else if let Some(at) = earliest {
+                    // With watts, floors and spares it may come sooner than promised.
+                    prop_assert!(possible(at));
+                }
+                if let Some(at) = earliest.filter(|_| exact) {
                     prop_assert!(!possible(at - Span::from_millis(1)));
                 }
             }
             Decision::Never { why } => {
                 prop_assert!(!possible(start));
                 prop_assert!(why.reason().is_some());
-                let at_best = at_its_best(&fleet.plain);
-                prop_assert!(!any_placement(&at_best, &request, &POLICY, now, start));
+                prop_assert!(!ever());
             }
         }
     }

@@ -122,6 +122,7 @@ fn told(answer: &Answer, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let lease: LeaseView = answer.read()?;
     let end = lease
         .end
+        .filter(|_| lease.state.has_grants())
         .map(|end| format!(", access ends {}", minute(end)))
         .unwrap_or_default();
     writeln!(

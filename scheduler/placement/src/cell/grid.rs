@@ -1,0 +1,114 @@
+//! Watts of the cell: which unit each node stands in, and what leases may draw below each budget.
+//!
+//! A lease's envelope is booked from its start to its end in every unit above its nodes that has a
+//! budget. What it has of a node follows from the SKU and the lease's cap alone, so what was booked
+//! can be taken back without having been kept.
+
+use super::booking::Booking;
+use crate::power::{Budget, Load, Minutes, PowerBook, UnitId};
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::sku::Sku;
+use leasehold_common::topology::{Locality, Prefix, TopologyPath};
+use leasehold_common::units::MilliWatts;
+use std::collections::BTreeMap;
+
+/// Units and what is booked in them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Grid {
+    book: PowerBook,
+    ids: BTreeMap<Prefix, UnitId>,
+    /// By unit number.
+    units: Vec<Place>,
+    /// The domain each node stands in, by node index.
+    of_node: Vec<Option<UnitId>>,
+    /// How many units have a budget.
+    bounded: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    prefix: Prefix,
+    parent: Option<UnitId>,
+}
+
+impl Grid {
+    pub(crate) const fn book(&self) -> &PowerBook {
+        &self.book
+    }
+
+    /// Whether there is any budget.
+    pub(crate) const fn is_bounded(&self) -> bool {
+        self.bounded > 0
+    }
+
+    pub(crate) fn unit_of(&self, node: NodeIndex) -> UnitId {
+        self.of_node[node.as_usize()].expect("every node of the cell stands in a unit")
+    }
+
+    pub(crate) fn prefix(&self, unit: UnitId) -> &Prefix {
+        &self.units[unit.0 as usize].prefix
+    }
+
+    /// A unit and all above it that have a budget.
+    pub(crate) fn bounded_above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + '_ {
+        std::iter::successors(Some(unit), |unit| self.units[unit.0 as usize].parent)
+            .filter(|unit| self.book.bound(*unit).is_some())
+    }
+
+    pub(super) fn admit(&mut self, node: NodeIndex, path: &TopologyPath) {
+        let unit = self.unit(&path.unit(Locality::Domain));
+        if self.of_node.len() <= node.as_usize() {
+            self.of_node.resize(node.as_usize() + 1, None);
+        }
+        self.of_node[node.as_usize()] = Some(unit);
+    }
+
+    fn unit(&mut self, prefix: &Prefix) -> UnitId {
+        if let Some(id) = self.ids.get(prefix) {
+            return *id;
+        }
+        let parent = prefix.parent().map(|above| self.unit(&above));
+        let id = self.book.add_unit(parent);
+        self.ids.insert(prefix.clone(), id);
+        self.units.push(Place {
+            prefix: prefix.clone(),
+            parent,
+        });
+        id
+    }
+
+    /// Sets or takes away the budget of a unit, with everything that is booked in the cell.
+    pub(super) fn set_budget(
+        &mut self,
+        prefix: &Prefix,
+        budget: Option<Budget>,
+        booked: impl IntoIterator<Item = (Load, Minutes)>,
+    ) {
+        let unit = self.unit(prefix);
+        match budget {
+            Some(budget) => self.book.set_budget(unit, budget, booked),
+            None => self.book.clear_budget(unit),
+        }
+        self.bounded = u32::try_from(self.book.bounded().count()).unwrap_or(u32::MAX);
+    }
+
+    pub(super) fn draw(&mut self, loads: &[Load], minutes: Minutes) {
+        self.book.book(loads, minutes);
+    }
+
+    pub(super) fn spare(&mut self, loads: &[Load], minutes: Minutes) {
+        self.book.unbook(loads, minutes);
+    }
+}
+
+/// What a lease with a cap may draw on a node of a SKU; nothing where the SKU was not described.
+pub(crate) fn envelope(sku: Option<&Sku>, gpus: u8, cap: Option<u32>) -> MilliWatts {
+    sku.map_or(MilliWatts::ZERO, |sku| sku.envelope_capped(gpus, cap))
+}
+
+impl Booking {
+    /// The minutes for which its watts are booked.
+    pub(super) fn minutes(&self) -> Minutes {
+        Minutes::outward(self.from, self.to)
+    }
+}

@@ -1,0 +1,418 @@
+//! Whether a plan breaks a hard rule, told from plain data.
+//!
+//! This is the planner's conscience: it was written from the rules, shares no code with the planner
+//! or the live cell, and is as slow and plain as it likes. It knows nothing of preferences: a legal
+//! plan may still be a poor one.
+
+use crate::cell::{Booked, Booking, NodeCondition, NodeSpec};
+use crate::decision::Plan;
+use crate::request::{End, Request};
+use leasehold_common::class::Side;
+use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
+use leasehold_common::lease::{HostShare, Shape};
+use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::policy::Policy;
+use leasehold_common::sku::Sku;
+use leasehold_common::time::Timestamp;
+use leasehold_common::topology::{Locality, Prefix};
+use std::collections::{BTreeMap, BTreeSet};
+
+mod bounds;
+mod power;
+
+/// A cell as plain data.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    /// Every node: what it is, and what is the matter with it.
+    pub nodes: BTreeMap<NodeIndex, (NodeSpec, NodeCondition)>,
+    /// What leases have.
+    pub bookings: Vec<Booked>,
+    /// What nodes of each SKU have and draw, where that was said.
+    pub skus: BTreeMap<SkuName, Sku>,
+    /// The budgets, as steps: from when, and how many milliwatts; absent for no limit.
+    pub budgets: BTreeMap<Prefix, Vec<(Timestamp, Option<u64>)>>,
+}
+
+/// A hard rule that a plan breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// It starts in the past or before it may, ends when it should not, or not after its start.
+    #[error("it runs from {start} to {end:?}, which is not what was asked")]
+    Times {
+        /// Its start.
+        start: Timestamp,
+        /// Its end.
+        end: Option<Timestamp>,
+    },
+    /// It has more or less than was asked, or of the wrong form.
+    #[error("it does not have the shape {shape}")]
+    Shape {
+        /// What was asked.
+        shape: Shape,
+    },
+    /// Its nodes are not in one unit.
+    #[error("its nodes are not within one {within}")]
+    Scattered {
+        /// What was asked.
+        within: Locality,
+    },
+    /// It names a node that is not there.
+    #[error("node {node} is not in the cell")]
+    UnknownNode {
+        /// The node.
+        node: NodeIndex,
+    },
+    /// A node is of the wrong kind, kept for others, or lets nobody in.
+    #[error("node {node} may not serve it: {rule}")]
+    NodeBarred {
+        /// The node.
+        node: NodeIndex,
+        /// What forbids it.
+        rule: &'static str,
+    },
+    /// A GPU is not there or not healthy.
+    #[error("gpu {slot} of node {node} is not there or not healthy")]
+    BadGpu {
+        /// The node.
+        node: NodeIndex,
+        /// The GPU's slot.
+        slot: u8,
+    },
+    /// A GPU is another lease's in that time.
+    #[error("gpu {slot} of node {node} is lease {lease}'s in that time")]
+    GpuTaken {
+        /// The node.
+        node: NodeIndex,
+        /// The GPU's slot.
+        slot: u8,
+        /// The other lease.
+        lease: LeaseId,
+    },
+    /// More CPU or memory of a node is taken than it has.
+    #[error("node {node} has not enough cpu or memory in that time")]
+    HostTaken {
+        /// The node.
+        node: NodeIndex,
+    },
+    /// A power budget is exceeded.
+    #[error("{unit} would draw {drawn_mw} of {budget_mw} mW at {at}")]
+    OverBudget {
+        /// Below this place.
+        unit: Prefix,
+        /// At this instant.
+        at: Timestamp,
+        /// What all leases may draw.
+        drawn_mw: u64,
+        /// What they may draw together.
+        budget_mw: u64,
+    },
+    /// A floor or a ceiling is broken, or was and is broken further.
+    #[error("the {what} of {sku} would be {would_be} where it was {was}, and {bound} is the bound")]
+    Bound {
+        /// Which count.
+        what: &'static str,
+        /// Of what.
+        sku: SkuName,
+        /// Before.
+        was: u32,
+        /// After.
+        would_be: u32,
+        /// The floor or ceiling.
+        bound: u32,
+    },
+    /// A node is another account's in that time.
+    #[error("node {node} serves lease {lease} of another account or side in that time")]
+    NodeShared {
+        /// The node.
+        node: NodeIndex,
+        /// The other lease.
+        lease: LeaseId,
+    },
+}
+
+/// Every hard rule that the plan breaks, if it is decided at `now`.
+pub fn violations(
+    fleet: &Fleet,
+    request: &Request,
+    policy: &Policy,
+    now: Timestamp,
+    plan: &Plan,
+) -> Vec<Violation> {
+    let mut found = Vec::new();
+    check_times(request, now, plan, &mut found);
+    check_shape(fleet, request, plan, &mut found);
+    check_locality(fleet, request, plan, &mut found);
+    for node in plan.nodes.iter() {
+        let Some((spec, condition)) = fleet.nodes.get(&node) else {
+            found.push(Violation::UnknownNode { node });
+            continue;
+        };
+        if let Some(rule) = barred(spec, condition, request) {
+            found.push(Violation::NodeBarred { node, rule });
+        }
+        let slots = slots_of(plan, node, spec.gpus);
+        for &slot in &slots {
+            if slot >= spec.gpus || !condition.healthy.contains(slot) {
+                found.push(Violation::BadGpu { node, slot });
+            }
+        }
+        let look = Look {
+            fleet,
+            request,
+            policy,
+            now,
+            plan,
+        };
+        look.check_neighbours(node, &slots, &mut found);
+        look.check_host(node, &slots, &mut found);
+    }
+    power::check(fleet, request, plan, &mut found);
+    bounds::check(fleet, request, policy, plan, &mut found);
+    found
+}
+
+fn check_times(request: &Request, now: Timestamp, plan: &Plan, found: &mut Vec<Violation>) {
+    let end = match request.end {
+        End::Open => None,
+        End::After(length) => Some(plan.start + length),
+        End::At(until) => Some(until),
+    };
+    let too_early = plan.start < now || request.start.is_some_and(|start| plan.start < start);
+    let never_runs = plan.end.is_some_and(|end| end <= plan.start);
+    if too_early || never_runs || plan.end != end {
+        found.push(Violation::Times {
+            start: plan.start,
+            end: plan.end,
+        });
+    }
+}
+
+fn check_shape(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Violation>) {
+    let nodes = plan.nodes.len() as u64;
+    let has_gpus = || {
+        plan.nodes
+            .iter()
+            .all(|n| fleet.nodes.get(&n).is_some_and(|(spec, _)| spec.gpus > 0))
+    };
+    let right = match &request.shape {
+        Shape::Nodes {
+            count,
+            at_least,
+            spares,
+        } => {
+            let working = nodes.saturating_sub(plan.spares.len() as u64);
+            let least = u64::from(at_least.unwrap_or(*count));
+            least > 0
+                && (least..=u64::from(*count)).contains(&working)
+                && plan.gpus.is_empty()
+                && has_gpus()
+                && spares_stand_by(fleet, plan, *spares)
+        }
+        Shape::Gpus { count } => {
+            let named: Vec<_> = plan.gpus.iter().collect();
+            match named.as_slice() {
+                [(node, slots)] => {
+                    nodes == 1
+                        && plan.nodes.contains(**node)
+                        && *count > 0
+                        && u32::from(slots.len()) == *count
+                        && plan.spares.is_empty()
+                }
+                _ => false,
+            }
+        }
+        Shape::Unit { prefix } => {
+            let below = fleet.nodes.iter().filter(|(_, (spec, condition))| {
+                prefix.holds(&spec.path)
+                    && !matches!(
+                        barred(spec, condition, request),
+                        Some("its sku is another" | "its owner keeps it for others")
+                    )
+                    && in_service(spec, condition)
+            });
+            below.map(|(node, _)| *node).eq(plan.nodes.iter())
+                && nodes > 0
+                && plan.gpus.is_empty()
+                && has_gpus()
+        }
+    };
+    if !right {
+        found.push(Violation::Shape {
+            shape: request.shape.clone(),
+        });
+    }
+}
+
+/// Whether each domain that the plan goes to has its spares beside nodes that work.
+fn spares_stand_by(fleet: &Fleet, plan: &Plan, spares: u32) -> bool {
+    let mut domains: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    for node in plan.nodes.iter() {
+        let Some((spec, _)) = fleet.nodes.get(&node) else {
+            continue;
+        };
+        let (working, spare) = domains.entry(spec.path.as_str()).or_default();
+        if plan.spares.contains(node) {
+            *spare += 1;
+        } else {
+            *working += 1;
+        }
+    }
+    let all = plan.spares.iter().all(|node| plan.nodes.contains(node));
+    all && domains
+        .values()
+        .all(|(working, spare)| *working > 0 && *spare == spares)
+}
+
+/// Whether nothing is the matter with a node that time or an operator's flag would not settle.
+fn in_service(spec: &NodeSpec, condition: &NodeCondition) -> bool {
+    let cleaning = [NodeState::Sanitising, NodeState::Reverifying];
+    let healthy = (0..spec.gpus).all(|slot| condition.healthy.contains(slot));
+    (LETS_IN.contains(&condition.state) || cleaning.contains(&condition.state))
+        && !condition.silent
+        && healthy
+}
+
+fn check_locality(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Violation>) {
+    if matches!(request.shape, Shape::Unit { .. }) {
+        // Together as it is.
+        return;
+    }
+    let parts = match request.within {
+        Locality::Cell => 0,
+        Locality::Hall => 1,
+        Locality::Row => 2,
+        Locality::Rack => 3,
+        Locality::Domain => 4,
+    };
+    let units: BTreeSet<Vec<&str>> = plan
+        .nodes
+        .iter()
+        .filter_map(|node| fleet.nodes.get(&node))
+        .map(|(spec, _)| spec.path.as_str().split('/').take(parts).collect())
+        .collect();
+    if units.len() > 1 {
+        found.push(Violation::Scattered {
+            within: request.within,
+        });
+    }
+}
+
+/// States in which leases are let on a node.
+const LETS_IN: [NodeState; 6] = [
+    NodeState::Available,
+    NodeState::Reserved,
+    NodeState::Preparing,
+    NodeState::Leased,
+    NodeState::Draining,
+    NodeState::Evicting,
+];
+
+fn barred(spec: &NodeSpec, condition: &NodeCondition, request: &Request) -> Option<&'static str> {
+    let internal = request.class.side() == Side::Internal;
+    if spec.sku != request.sku {
+        Some("its sku is another")
+    } else if spec.owner != Owner::Sellable && !(spec.owner == Owner::Internal && internal) {
+        Some("its owner keeps it for others")
+    } else if !LETS_IN.contains(&condition.state) {
+        Some("its state")
+    } else if condition.flagged {
+        Some("it is flagged")
+    } else if condition.silent {
+        Some("it is silent")
+    } else {
+        None
+    }
+}
+
+/// A plan before its neighbours.
+struct Look<'a> {
+    fleet: &'a Fleet,
+    request: &'a Request,
+    policy: &'a Policy,
+    now: Timestamp,
+    plan: &'a Plan,
+}
+
+impl Look<'_> {
+    /// The leases that have something of a node when the plan would.
+    fn neighbours(&self, node: NodeIndex) -> impl Iterator<Item = &Booking> {
+        let turnaround = self.policy.turnaround;
+        let meets = move |booked: &&Booked| {
+            let other = &booked.booking;
+            let other_end = match other.to {
+                // What should be back already is not, and nobody can say when it will be.
+                Some(to) if !booked.awaiting_return && to + turnaround > self.now => {
+                    Some(to + turnaround)
+                }
+                _ => None,
+            };
+            let mine_end = self.plan.end.map(|end| end + turnaround);
+            let mine_is_over = mine_end.is_some_and(|end| end <= other.from);
+            let other_is_over = other_end.is_some_and(|end| end <= self.plan.start);
+            other.nodes.contains(node) && !mine_is_over && !other_is_over
+        };
+        self.fleet.bookings.iter().filter(meets).map(|b| &b.booking)
+    }
+
+    fn check_neighbours(&self, node: NodeIndex, slots: &[u8], found: &mut Vec<Violation>) {
+        for other in self.neighbours(node) {
+            let lease = other.lease;
+            let same_side = other.class.side() == self.request.class.side();
+            if other.account != self.request.account || !same_side {
+                found.push(Violation::NodeShared { node, lease });
+            }
+            for &slot in slots {
+                let taken = match other.gpus.get(&node) {
+                    Some(theirs) => theirs.contains(slot),
+                    None => true,
+                };
+                if taken {
+                    found.push(Violation::GpuTaken { node, slot, lease });
+                }
+            }
+        }
+    }
+
+    fn check_host(&self, node: NodeIndex, slots: &[u8], found: &mut Vec<Violation>) {
+        let (spec, _) = &self.fleet.nodes[&node];
+        let Some(sku) = self.fleet.skus.get(&spec.sku) else {
+            return;
+        };
+        let has = |gpus: usize, host: Option<HostShare>| {
+            let gpus = gpus as u64;
+            let share = |all: u64| all * gpus / u64::from(sku.gpus);
+            host.map_or(
+                (share(u64::from(sku.cpus) * 1000), share(sku.memory_mib)),
+                |host| (host.cpu_milli, host.memory_mib),
+            )
+        };
+        if !matches!(self.request.shape, Shape::Gpus { .. }) {
+            return;
+        }
+        let (mut cpu, mut memory) = has(slots.len(), self.request.host);
+        for other in self.neighbours(node) {
+            let theirs = slots_of_booking(other, node, spec.gpus);
+            let (their_cpu, their_memory) = has(theirs, other.host);
+            cpu += their_cpu;
+            memory += their_memory;
+        }
+        let (all_cpu, all_memory) = has(usize::from(spec.gpus), None);
+        if (all_cpu > 0 && cpu > all_cpu) || (all_memory > 0 && memory > all_memory) {
+            found.push(Violation::HostTaken { node });
+        }
+    }
+}
+
+fn slots_of_booking(booking: &Booking, node: NodeIndex, gpus: u8) -> usize {
+    booking
+        .gpus
+        .get(&node)
+        .map_or(usize::from(gpus), |slots| usize::from(slots.len()))
+}
+
+fn slots_of(plan: &Plan, node: NodeIndex, gpus: u8) -> Vec<u8> {
+    match plan.gpus.get(&node) {
+        Some(slots) => slots.iter().collect(),
+        None => (0..gpus).collect(),
+    }
+}

@@ -1,0 +1,256 @@
+//! What a node that fits may still not be had for: watts, and what is kept for the other side.
+//!
+//! Both are about many nodes at once, and shrink while a gang is put together: a node taken is
+//! watts gone in every unit above it, and may be one of the last that a floor keeps.
+//!
+//! Floors and ceilings count a node, or a domain, as a side's from the first booking to the last on
+//! it. That is stricter than they need to be where leases follow each other, and never less strict.
+
+use super::ask::{Ask, Need};
+use super::rules::{Cause, Faults, Rule};
+use crate::cell::{PoolId, Stance, envelope, other};
+use crate::power::{Load, Minutes, Shortage, UnitId, headroom};
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::policy::{Policy, Share};
+use leasehold_common::topology::Locality;
+use leasehold_common::units::MilliWatts;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a node that fits may not be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bar {
+    /// It is kept for the other side, or this side has all it may have.
+    Reserved,
+    /// A power budget above it would be exceeded.
+    Power,
+}
+
+impl Bar {
+    /// Adds what is in the way to what a node fails.
+    pub(super) const fn fault(self, faults: Faults) -> Faults {
+        let (rule, cause) = match self {
+            Self::Reserved => (Rule::Reserved, Cause::Reserved),
+            Self::Power => (Rule::Power, Cause::Power),
+        };
+        faults.with(rule, cause)
+    }
+}
+
+/// How much may still be taken.
+#[derive(Debug, Clone)]
+pub(super) struct Limits<'a> {
+    ask: Ask<'a>,
+    minutes: Minutes,
+    /// Nodes this side has nothing of yet, and those of them that a floor of the other side counts.
+    fresh_nodes: Option<u32>,
+    floor_nodes: Option<u32>,
+    fresh_domains: Option<u32>,
+    floor_domains: Option<u32>,
+    /// Domains taken from since.
+    entered: BTreeSet<PoolId>,
+    /// Watts left in units that were asked about.
+    left: BTreeMap<UnitId, MilliWatts>,
+    /// Whether anything was in the way of anybody.
+    pub(super) met: bool,
+}
+
+impl<'a> Limits<'a> {
+    pub(super) fn new(ask: Ask<'a>, policy: &Policy) -> Self {
+        let mut limits = Self {
+            minutes: Minutes::outward(ask.window.start, ask.window.end),
+            fresh_nodes: None,
+            floor_nodes: None,
+            fresh_domains: None,
+            floor_domains: None,
+            entered: BTreeSet::new(),
+            left: BTreeMap::new(),
+            met: false,
+            ask,
+        };
+        let Some((_, index)) = ask.sku else {
+            return limits;
+        };
+        let of_sku = |share: &&Share| share.sku == ask.request.sku;
+        let least = |left: &mut Option<u32>, bound: Option<u32>| {
+            *left = left.iter().copied().chain(bound).min();
+        };
+        let theirs = other(ask.side);
+        for floor in policy
+            .floors
+            .iter()
+            .filter(of_sku)
+            .filter(|f| f.side == theirs)
+        {
+            let open = index.count_of(theirs);
+            let nodes = floor.nodes.map(|n| open.open_nodes.saturating_sub(n));
+            let domains = floor.domains.map(|n| open.open_domains.saturating_sub(n));
+            least(&mut limits.floor_nodes, nodes);
+            least(&mut limits.floor_domains, domains);
+        }
+        for ceiling in policy
+            .ceilings
+            .iter()
+            .filter(of_sku)
+            .filter(|c| c.side == ask.side)
+        {
+            let used = index.count_of(ask.side);
+            let nodes = ceiling.nodes.map(|n| n.saturating_sub(used.used_nodes));
+            let domains = ceiling.domains.map(|n| n.saturating_sub(used.used_domains));
+            least(&mut limits.fresh_nodes, nodes);
+            least(&mut limits.fresh_domains, domains);
+        }
+        limits
+    }
+
+    /// The same with a lower cap on every GPU.
+    pub(super) fn capped(&self, cap: u32) -> Self {
+        let mut ask = self.ask;
+        ask.cap = Some(cap);
+        Self {
+            ask,
+            ..self.clone()
+        }
+    }
+
+    /// Whether anything can be in the way at all.
+    pub(super) fn are_any(&self) -> bool {
+        self.ask.cell.grid().is_bounded() || self.keep_anything()
+    }
+
+    fn keep_anything(&self) -> bool {
+        let kept = [
+            self.fresh_nodes,
+            self.floor_nodes,
+            self.fresh_domains,
+            self.floor_domains,
+        ];
+        kept.iter().any(Option::is_some)
+    }
+
+    /// What is in the way of taking a node.
+    pub(super) fn bar(&mut self, node: NodeIndex, stance: &Stance) -> Option<Bar> {
+        let bar = if self.is_reserved(node, stance) {
+            Some(Bar::Reserved)
+        } else if self.lacks_watts(node, stance) {
+            Some(Bar::Power)
+        } else {
+            None
+        };
+        self.met |= bar.is_some();
+        bar
+    }
+
+    fn is_reserved(&self, node: NodeIndex, stance: &Stance) -> bool {
+        let side = self.ask.side;
+        if !self.keep_anything() || stance.serves(side) {
+            return false;
+        }
+        let none = |left: Option<u32>| left == Some(0);
+        let is_open = stance.is_open_to(other(side));
+        if none(self.fresh_nodes) || (none(self.floor_nodes) && is_open) {
+            return true;
+        }
+        let domain = self.domain(node, stance);
+        (none(self.fresh_domains) && domain.is_fresh)
+            || (none(self.floor_domains) && domain.is_open)
+    }
+
+    fn lacks_watts(&mut self, node: NodeIndex, stance: &Stance) -> bool {
+        let need = self.envelope(stance);
+        let units = self.bounded(node);
+        units.into_iter().any(|unit| self.left_in(unit) < need)
+    }
+
+    /// Takes a node.
+    pub(super) fn take(&mut self, node: NodeIndex, stance: &Stance) {
+        let need = self.envelope(stance);
+        for unit in self.bounded(node) {
+            let left = self.left_in(unit).saturating_sub(need);
+            self.left.insert(unit, left);
+        }
+        let side = self.ask.side;
+        if !self.keep_anything() || stance.serves(side) {
+            return;
+        }
+        let take = |left: &mut Option<u32>| *left = left.map(|n| n.saturating_sub(1));
+        take(&mut self.fresh_nodes);
+        if stance.is_open_to(other(side)) {
+            take(&mut self.floor_nodes);
+        }
+        let domain = self.domain(node, stance);
+        if domain.is_fresh {
+            take(&mut self.fresh_domains);
+        }
+        if domain.is_open {
+            take(&mut self.floor_domains);
+        }
+        if let Some(id) = domain.shared {
+            self.entered.insert(id);
+        }
+    }
+
+    /// The domain of a node that this side has nothing of, as far as it is not entered yet.
+    fn domain(&self, node: NodeIndex, stance: &Stance) -> Domain {
+        let (id, pool) = self.ask.cell.index().pools.of(node);
+        let theirs = other(self.ask.side);
+        if pool.level != Locality::Domain {
+            return Domain {
+                is_fresh: true,
+                is_open: stance.is_open_to(theirs),
+                shared: None,
+            };
+        }
+        let is_new = !self.entered.contains(&id);
+        Domain {
+            is_fresh: is_new && !pool.is_used_by(self.ask.side, stance.sku),
+            is_open: is_new && pool.is_open_to(theirs, stance.sku),
+            shared: Some(id),
+        }
+    }
+
+    /// What keeps the watts from a node, alone.
+    pub(super) fn shortage(&self, node: NodeIndex, stance: &Stance) -> Option<Shortage> {
+        let load = Load {
+            unit: self.ask.cell.grid().unit_of(node),
+            power: self.envelope(stance),
+        };
+        let book = self.ask.cell.grid().book();
+        book.fits(&[load], self.minutes).err()
+    }
+
+    /// What the lease would draw on a node at most.
+    pub(super) fn envelope(&self, stance: &Stance) -> MilliWatts {
+        let gpus = match self.ask.need {
+            Need::Whole => stance.gpus,
+            Need::Gpus(count) => count,
+        };
+        envelope(self.ask.cell.described(stance.sku), gpus, self.ask.cap)
+    }
+
+    fn bounded(&self, node: NodeIndex) -> Vec<UnitId> {
+        let grid = self.ask.cell.grid();
+        if !grid.is_bounded() {
+            return Vec::new();
+        }
+        grid.bounded_above(grid.unit_of(node)).collect()
+    }
+
+    fn left_in(&mut self, unit: UnitId) -> MilliWatts {
+        let (book, minutes) = (self.ask.cell.grid().book(), self.minutes);
+        *self.left.entry(unit).or_insert_with(|| {
+            let bound = book.bound(unit);
+            bound
+                .and_then(|(budget, profile)| headroom(profile, budget, minutes))
+                .unwrap_or(MilliWatts(u64::MAX))
+        })
+    }
+}
+
+struct Domain {
+    /// This side has nothing of it yet.
+    is_fresh: bool,
+    /// All of it could be the other side's.
+    is_open: bool,
+    /// Its pool, where it has several nodes.
+    shared: Option<PoolId>,
+}
