@@ -51,14 +51,12 @@ impl Tally {
                     .and_then(|own| own.census.get(kind))
                     .copied()
                     .unwrap_or(0);
-                tally.enter(
-                    judge_kind(kind, ask, false),
-                    kind.gpus,
-                    kind.free,
-                    nodes - own,
-                    ask,
-                );
-                tally.enter(judge_kind(kind, ask, true), kind.gpus, kind.free, own, ask);
+                for (is_own, nodes) in [(false, nodes - own), (true, own)] {
+                    if nodes > 0 {
+                        let faults = judge_kind(kind, ask, is_own);
+                        tally.enter(faults, kind.gpus, kind.free, nodes, ask);
+                    }
+                }
             }
             for node in &index.involved {
                 tally.enter_node(*node, ask);
@@ -127,9 +125,6 @@ impl Tally {
 
     /// Counts nodes of the right SKU that stand alike.
     pub(super) fn enter(&mut self, faults: Faults, gpus: u8, free: u8, nodes: u32, ask: &Ask<'_>) {
-        if nodes == 0 {
-            return;
-        }
         self.count(faults, nodes);
         if !faults.is_eligible() {
             return;
@@ -137,11 +132,12 @@ impl Tally {
         if ask.is_large_enough(gpus) {
             self.eligible += nodes;
         }
-        for cause in Cause::ALL {
-            if faults.only(cause) {
-                self.alone[cause as usize] += nodes;
+        let is_alone = faults.causes.is_one();
+        for cause in faults.causes.numbers() {
+            if is_alone {
+                self.alone[cause] += nodes;
             }
-            self.any[cause as usize] |= faults.causes.has(cause as u8);
+            self.any[cause] = true;
         }
         if faults.lacks_only_gpus() && free > 0 {
             self.loose.gpus += u64::from(free) * u64::from(nodes);
@@ -156,10 +152,8 @@ impl Tally {
             self.fit += nodes;
             return;
         }
-        for rule in Rule::ALL {
-            if faults.failed.has(rule as u8) {
-                self.failed[rule as usize] += nodes;
-            }
+        for rule in faults.failed.numbers() {
+            self.failed[rule] += nodes;
         }
     }
 

@@ -132,8 +132,10 @@ impl Standing {
             let mut alone = [0; Cause::ALL.len()];
             for seat in unit.iter().filter(|s| s.faults.is_eligible()) {
                 fit += u32::from(seat.faults.fits());
-                for cause in Cause::ALL {
-                    alone[cause as usize] += u32::from(seat.faults.only(cause));
+                if seat.faults.causes.is_one() {
+                    for cause in seat.faults.causes.numbers() {
+                        alone[cause] += 1;
+                    }
                 }
             }
             standing.most_fit = standing.most_fit.max(fit);

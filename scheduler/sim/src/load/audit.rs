@@ -156,6 +156,7 @@ impl Audit {
         Fleet {
             nodes,
             bookings: leases.iter().map(|l| self.booked[l].clone()).collect(),
+            ..Fleet::default()
         }
     }
 }

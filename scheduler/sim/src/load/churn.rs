@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 /// How many of a thousand requests are to be refused.
 const REFUSED_PERMILLE: u64 = 300;
-/// How many of a thousand requests are bookings for later.
+/// How many of a thousand requests that usually fit are bookings for later.
 const AHEAD_PERMILLE: u64 = 50;
 /// How many of a thousand arrivals see a node fail.
 const FAILS_PERMILLE: u64 = 5;
@@ -111,7 +111,7 @@ impl Life {
         } else {
             self.mix.usual()
         };
-        if self.mix.rng.chance(AHEAD_PERMILLE) {
+        if !is_hard && self.mix.rng.chance(AHEAD_PERMILLE) {
             request.start = Some(self.mix.later(self.driver.now));
         }
         self.ask(request);

@@ -13,14 +13,18 @@ use leasehold_placement::{Cell, Decision, NodeCondition, Plan, Policy, Request, 
 pub(super) const BIRTH: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
 
 /// By which rules decisions are made.
-pub(super) const POLICY: Policy = Policy {
-    turnaround: Span::from_mins(10),
-};
+fn policy() -> Policy {
+    Policy {
+        turnaround: Span::from_mins(10),
+        ..Policy::default()
+    }
+}
 
 /// A cell in use.
 #[derive(Debug)]
 pub(super) struct Driver {
     layout: Layout,
+    policy: Policy,
     cell: Cell,
     pub(super) now: Timestamp,
     clock: Clock,
@@ -46,10 +50,11 @@ impl Driver {
         cell.advance(BIRTH);
         Self {
             layout,
+            policy: policy(),
             cell,
             now: BIRTH,
             clock: Clock::default(),
-            audit: Audit::new(layout, POLICY),
+            audit: Audit::new(layout, policy()),
             last: 0,
             placed: 0,
             used: 0,
@@ -65,9 +70,13 @@ impl Driver {
     /// Decides, and books what was decided.
     pub(super) fn ask(&mut self, request: &Request) -> Option<Placed> {
         let Self {
-            cell, clock, now, ..
+            cell,
+            policy,
+            clock,
+            now,
+            ..
         } = self;
-        let decision = clock.plan(|| plan(cell, request, &POLICY, *now));
+        let decision = clock.plan(|| plan(cell, request, policy, *now));
         self.digest.decision(&decision);
         // Its parts are dropped outside the timing: who carries a decision out keeps it.
         let Decision::Placed { plan, why: _why } = decision else {

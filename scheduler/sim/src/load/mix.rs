@@ -63,6 +63,8 @@ impl Mix {
             within: Locality::Cell,
             start: None,
             end: self.end(),
+            host: None,
+            gpu_cap_watts: None,
         }
     }
 
