@@ -236,14 +236,11 @@ fn starts(
         return;
     }
     if !stance.is_involved {
-        // Without bookings to come it is free once the last lease on it is over, and stays so.
-        let (first, last) = stance.ends;
-        let is_known = last != NEVER && ask.window.after(Some(first)).is_some();
-        let free = ask.window.after(Some(last)).filter(|_| is_known && !fitted);
+        // Nothing but the leases on it is in the way of a node that may fit later and is not sick.
+        let free = free_from(ask, stance).filter(|_| !fitted && stance.sick.is_empty());
         if let Some(at) = free
             && at > ask.window.start
             && is_in_time(ask, at)
-            && judge(node, stance, &ask.at(at)).faults.fits()
         {
             changes.push((at, 1));
         }
@@ -257,6 +254,14 @@ fn starts(
             fitted = fits;
         }
     }
+}
+
+/// From when on a node that has leases and no bookings to come is nobody's, and stays so; absent where
+/// nobody can say.
+pub(super) fn free_from(ask: &Ask<'_>, stance: &Stance) -> Option<Timestamp> {
+    let (first, last) = stance.ends;
+    let is_known = last != NEVER && ask.window.after(Some(first)).is_some();
+    ask.window.after(Some(last)).filter(|_| is_known)
 }
 
 /// The first instant at which the changes up to it, all of that instant included, sum to `wanted`.

@@ -31,6 +31,9 @@ impl Size {
 
     /// Of nodes in topology order, how many could work with the others of their pools as spares.
     pub(super) fn most_working<'s>(self, seats: impl Iterator<Item = &'s Seat>) -> u32 {
+        if self.spares == 0 {
+            return count(seats.count());
+        }
         let mut pools: BTreeMap<u32, usize> = BTreeMap::new();
         for seat in seats {
             *pools.entry(seat.pool).or_default() += 1;

@@ -343,6 +343,63 @@ fn simply(stance: &Stance, ask: &Ask<'_>) -> Option<Simply> {
     Some(Simply { has_it })
 }
 
+/// Verdicts on whole nodes without bookings to come, by all that tells such nodes apart: where all of
+/// a node is asked for, it does not matter how many of its GPUs are gone.
+#[derive(Debug, Default)]
+pub(super) struct WholeNodes {
+    known: Vec<(Whole, Faults)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Whole {
+    fitness: Fitness,
+    side: Option<Side>,
+    is_own: bool,
+    has_gpus: bool,
+    is_sick: bool,
+    is_held: bool,
+    is_returning: bool,
+}
+
+impl WholeNodes {
+    /// The same as [`judge`], which is asked once for all nodes that are alike.
+    pub(super) fn judge(&mut self, node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+        if ask.need != Need::Whole || !ask.is_present() || stance.is_involved {
+            return judge(node, stance, ask);
+        }
+        let own = |account| Some(account) == ask.account;
+        let whole = Whole {
+            fitness: stance.condition,
+            side: stance.tenant.map(|tenant| tenant.side),
+            is_own: stance.tenant.is_some_and(|tenant| own(tenant.account)),
+            has_gpus: stance.gpus > 0,
+            is_sick: !stance.sick.is_empty(),
+            is_held: !stance.held.is_empty(),
+            is_returning: !stance.returning.is_empty(),
+        };
+        let faults = match self.known.iter().find(|(other, _)| *other == whole) {
+            Some((_, faults)) => *faults,
+            None => {
+                let faults = judge(node, stance, ask).faults;
+                self.known.push((whole, faults));
+                faults
+            }
+        };
+        let verdict = Verdict {
+            faults,
+            free: stance.free(),
+            changes_side: stance.last_side.is_some_and(|last| last != ask.side),
+            idle_minutes: 0,
+        };
+        debug_assert_eq!(
+            verdict,
+            judge(node, stance, ask),
+            "nodes alike are judged alike"
+        );
+        verdict
+    }
+}
+
 fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
     let mut faults = Faults::default();
     let may_serve = match fitness.owner {

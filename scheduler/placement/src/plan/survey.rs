@@ -1,8 +1,9 @@
 //! One look over every node of a SKU, in topology order: what gangs are planned from.
 
 use super::ask::Ask;
+use super::earliest::free_from;
 use super::limits::Limits;
-use super::rules::{Cause, Faults, judge};
+use super::rules::{Cause, Faults, WholeNodes, judge};
 use super::tally::Tally;
 use crate::cell::PoolId;
 use leasehold_common::ids::NodeIndex;
@@ -56,6 +57,7 @@ impl<'a> Survey<'a> {
         let mut units = [0; 4];
         let mut pool_ids = Numbers::default();
         let mut alike: Vec<(Alike, u32)> = Vec::new();
+        let mut known = WholeNodes::default();
         let pools = &ask.cell.index().pools;
         for (index, shared) in ask.cell.steps() {
             for number in &mut units[usize::from(shared)..] {
@@ -69,7 +71,7 @@ impl<'a> Survey<'a> {
                 tally.count(Faults::ELSEWHERE, 1);
                 continue;
             }
-            let verdict = judge(node, stance, &ask);
+            let verdict = known.judge(node, stance, &ask);
             count_alike(
                 &mut alike,
                 Alike {
@@ -134,26 +136,30 @@ impl<'a> Survey<'a> {
         Self { ask, seats, tally }
     }
 
-    /// The same nodes at a later start; only how many fit is counted.
+    /// The nodes of it that fit at a later start; only they are counted.
     pub(super) fn at(&self, start: Timestamp) -> Self {
         let ask = self.ask.at(start);
-        let mut tally = Tally::default();
-        let seats = self.seats.iter().map(|seat| {
-            if !seat.faults.may_fit_later() {
-                return *seat;
-            }
+        let seats = self.seats.iter().filter_map(|seat| {
             let (node, stance) = ask.look(seat.index);
+            let is_simple = !stance.is_involved && stance.tenant.is_some();
+            let is_taken = || is_simple && free_from(&ask, stance).is_none_or(|free| free > start);
+            if !seat.faults.may_fit_later() || is_taken() {
+                return None;
+            }
             let verdict = judge(node, stance, &ask);
-            tally.fit += u32::from(verdict.faults.fits());
-            Seat {
+            verdict.faults.fits().then_some(Seat {
                 faults: verdict.faults,
                 changes_side: verdict.changes_side,
                 idle_minutes: verdict.idle_minutes,
                 ..*seat
-            }
+            })
         });
-        let seats = seats.collect();
-        Self { ask, seats, tally }
+        let seats: Vec<_> = seats.collect();
+        Self {
+            ask,
+            tally: Tally::of_fitting(count(seats.len())),
+            seats,
+        }
     }
 
     /// Nodes that may serve the request and are in service, whoever has them.

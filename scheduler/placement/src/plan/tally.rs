@@ -72,6 +72,14 @@ impl Tally {
         }
     }
 
+    /// Only so many nodes that fit, and none of the others.
+    pub(super) fn of_fitting(fit: u32) -> Self {
+        Self {
+            fit,
+            ..Self::default()
+        }
+    }
+
     /// Counts every node of the cell one by one.
     fn of_all(ask: &Ask<'_>) -> Self {
         let mut tally = Self::of_others(ask);

@@ -7,7 +7,7 @@
 //! What happened is noted first and gone through later, a batch at a time, in the order in which it
 //! happened.
 
-use super::cell::Layout;
+use super::cell::Site;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::time::Timestamp;
 use leasehold_placement::checker::{Fleet, violations};
@@ -51,7 +51,7 @@ pub(super) struct Found {
 /// The record.
 #[derive(Debug)]
 pub(super) struct Audit {
-    layout: Layout,
+    site: Site,
     policy: Policy,
     conditions: Vec<NodeCondition>,
     booked: BTreeMap<LeaseId, Booked>,
@@ -61,14 +61,15 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    pub(super) fn new(layout: Layout, policy: Policy) -> Self {
-        let sound = |node| Layout::sound(layout.spec(NodeIndex(node)).gpus);
+    pub(super) fn new(site: Site, policy: Policy) -> Self {
+        let sound = |node| Site::sound(site.spec(NodeIndex(node)).gpus);
+        let nodes = site.nodes();
         Self {
-            layout,
             policy,
-            conditions: (0..layout.nodes()).map(sound).collect(),
+            conditions: (0..nodes).map(sound).collect(),
             booked: BTreeMap::new(),
-            on_node: vec![Vec::new(); layout.nodes() as usize],
+            on_node: vec![Vec::new(); nodes as usize],
+            site,
             notes: Vec::with_capacity(BATCH),
             found: Found::default(),
         }
@@ -143,10 +144,10 @@ impl Audit {
 
     /// As much of the cell as a plan concerns.
     fn fleet(&self, plan: &Plan) -> Fleet {
-        let known = plan.nodes.iter().filter(|n| n.0 < self.layout.nodes());
+        let known = plan.nodes.iter().filter(|n| n.0 < self.site.nodes());
         let nodes = known.map(|node| {
             let condition = self.conditions[node.as_usize()];
-            (node, (self.layout.spec(node), condition))
+            (node, (self.site.spec(node), condition))
         });
         let nodes: BTreeMap<_, _> = nodes.collect();
         let leases: BTreeSet<LeaseId> = nodes

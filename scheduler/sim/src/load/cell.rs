@@ -4,6 +4,7 @@ use leasehold_common::ids::{NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::node::{NodeState, Owner};
 use leasehold_placement::{Cell, NodeCondition, NodeSpec};
+use std::sync::Arc;
 
 /// Nodes in a rack whose nodes are each a domain of their own: 8 of 8 GPUs are what a rack of 80 kW
 /// feeds.
@@ -126,6 +127,47 @@ impl Layout {
             owner: Owner::Sellable,
         }
     }
+}
+
+/// Where nodes come from.
+#[derive(Debug, Clone)]
+pub(super) enum Site {
+    /// They are made up.
+    Made(Layout),
+    /// They are listed, by number.
+    Listed(Arc<[NodeSpec]>),
+}
+
+impl From<Layout> for Site {
+    fn from(layout: Layout) -> Self {
+        Self::Made(layout)
+    }
+}
+
+impl Site {
+    /// How many nodes there are.
+    pub(super) fn nodes(&self) -> u32 {
+        match self {
+            Self::Made(layout) => layout.nodes(),
+            Self::Listed(specs) => u32::try_from(specs.len()).expect("a cell has a million nodes"),
+        }
+    }
+
+    /// How many GPUs there are.
+    pub(super) fn all_gpus(&self) -> u64 {
+        match self {
+            Self::Made(layout) => layout.all_gpus(),
+            Self::Listed(specs) => specs.iter().map(|spec| u64::from(spec.gpus)).sum(),
+        }
+    }
+
+    /// What a node is.
+    pub(super) fn spec(&self, node: NodeIndex) -> NodeSpec {
+        match self {
+            Self::Made(layout) => layout.spec(node),
+            Self::Listed(specs) => specs[node.as_usize()].clone(),
+        }
+    }
 
     /// Every node's condition at first: healthy, heard of, and never used.
     pub(super) fn sound(gpus: u8) -> NodeCondition {
@@ -141,7 +183,7 @@ impl Layout {
     /// The cell, with every node in it and no lease.
     pub(super) fn cell(&self) -> Cell {
         let mut cell = Cell::new();
-        for node in (0..self.nodes).map(NodeIndex) {
+        for node in (0..self.nodes()).map(NodeIndex) {
             let spec = self.spec(node);
             let condition = Self::sound(spec.gpus);
             cell.set_node(node, spec);
@@ -164,7 +206,7 @@ mod tests {
         assert_eq!(place(9), "hall-0000/row-0/rack-1/d1");
         assert_eq!(place(64), "hall-0000/row-1/rack-0/d0");
         assert_eq!(place(99), "hall-0000/row-1/rack-1/d0");
-        layout.cell().check();
+        Site::from(layout).cell().check();
     }
 
     #[test]

@@ -4,9 +4,12 @@ use super::buyout::{self, Buyout};
 use super::cell::Layout;
 use super::churn::{self, Churn};
 use super::fill::{self, Fill};
+use super::{fleet, trace};
+use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// A run of the packing engine under load.
 #[derive(Debug, Subcommand)]
@@ -17,6 +20,8 @@ pub enum Load {
     Churn(ChurnArgs),
     /// Decide one enormous lease in a part-used cell.
     Buyout(BuyoutArgs),
+    /// Replay a list of jobs on a listed fleet.
+    Trace(TraceArgs),
 }
 
 /// What cell, and how to tell the figures.
@@ -85,6 +90,21 @@ pub struct BuyoutArgs {
     used_pct: u32,
 }
 
+/// Options of `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The fleet: a TOML file of [[group]] with sku, nodes, gpus and, where they are not 8 and 1,
+    /// nodes_per_rack and nodes_per_domain.
+    #[arg(long, value_name = "FILE")]
+    fleet: PathBuf,
+    /// The jobs: a CSV file with columns arrives_s,length_s,account,class,sku,gpus,nodes,within.
+    #[arg(long, value_name = "FILE")]
+    jobs: PathBuf,
+    /// How to tell the figures.
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Output,
+}
+
 impl Load {
     /// Runs it, and gives what to print.
     ///
@@ -118,6 +138,11 @@ impl Load {
                 };
                 args.common.told(&buyout::run(layout, buyout))
             }
+            Self::Trace(args) => {
+                let nodes = fleet::nodes(&read(&args.fleet)?)?;
+                let jobs = fleet::jobs(&read(&args.jobs)?)?;
+                args.output.told(&trace::run(nodes, jobs))
+            }
         }
     }
 }
@@ -133,9 +158,19 @@ impl Common {
     }
 
     fn told<T: Serialize + Display>(&self, report: &T) -> anyhow::Result<String> {
-        Ok(match self.output {
-            Output::Table => report.to_string(),
-            Output::Json => serde_json::to_string(report)?,
+        self.output.told(report)
+    }
+}
+
+impl Output {
+    fn told<T: Serialize + Display>(self, report: &T) -> anyhow::Result<String> {
+        Ok(match self {
+            Self::Table => report.to_string(),
+            Self::Json => serde_json::to_string(report)?,
         })
     }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
 }

@@ -1,7 +1,7 @@
 //! What happens to the cell, and everything that has to be told of it.
 
 use super::audit::{Audit, Note};
-use super::cell::Layout;
+use super::cell::Site;
 use super::clock::Clock;
 use super::report::{Counted, Figures, micros};
 use leasehold_common::class::Side;
@@ -23,7 +23,7 @@ fn policy() -> Policy {
 /// A cell in use.
 #[derive(Debug)]
 pub(super) struct Driver {
-    layout: Layout,
+    site: Site,
     policy: Policy,
     cell: Cell,
     pub(super) now: Timestamp,
@@ -34,6 +34,7 @@ pub(super) struct Driver {
     /// GPUs that leases have, or that are not back from them; bookings to come are not among them.
     pub(super) used: u64,
     digest: Fnv,
+    was_never: bool,
 }
 
 /// What became of a request.
@@ -44,21 +45,23 @@ pub(super) struct Placed {
 }
 
 impl Driver {
-    pub(super) fn new(layout: Layout) -> Self {
-        let mut cell = layout.cell();
+    pub(super) fn new(site: impl Into<Site>) -> Self {
+        let site = site.into();
+        let mut cell = site.cell();
         // A cell that is not told the time takes every lease for a booking to come.
         cell.advance(BIRTH);
         Self {
-            layout,
             policy: policy(),
             cell,
             now: BIRTH,
             clock: Clock::default(),
-            audit: Audit::new(layout, policy()),
+            audit: Audit::new(site.clone(), policy()),
             last: 0,
             placed: 0,
             used: 0,
             digest: Fnv::default(),
+            was_never: false,
+            site,
         }
     }
 
@@ -78,6 +81,7 @@ impl Driver {
         } = self;
         let decision = clock.plan(|| plan(cell, request, policy, *now));
         self.digest.decision(&decision);
+        self.was_never = matches!(decision, Decision::Never { .. });
         // Its parts are dropped outside the timing: who carries a decision out keeps it.
         let Decision::Placed { plan, why: _why } = decision else {
             return None;
@@ -98,6 +102,11 @@ impl Driver {
             now: self.now,
         });
         Some(Placed { lease, plan })
+    }
+
+    /// Whether the last request can never be held.
+    pub(super) const fn was_never(&self) -> bool {
+        self.was_never
     }
 
     /// Lets time go on.
@@ -171,7 +180,7 @@ impl Driver {
         let counted = Counted {
             placed: self.placed,
             used: self.used,
-            gpus: self.layout.all_gpus(),
+            gpus: self.site.all_gpus(),
             digest: self.digest.0,
         };
         let clock = std::mem::take(&mut self.clock);

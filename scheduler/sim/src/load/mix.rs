@@ -106,7 +106,7 @@ impl Mix {
     pub(super) fn hard(&mut self) -> Request {
         let has_trays = self.layout.trays() > 0;
         match self.rng.below(100) {
-            0..60 if has_trays => {
+            0..80 if has_trays => {
                 let shape = match self.rng.below(3) {
                     0 => Shape::gpus(1 + small(self.rng.below(4))),
                     _ => Shape::nodes(1),
@@ -116,10 +116,10 @@ impl Mix {
                     ..self.of_shape(shape)
                 }
             }
-            0..85 => self.domain(),
+            0..94 => self.domain(),
             _ => {
                 let nodes = (self.layout.nodes() / 5).max(2);
-                let nodes = nodes / 2 + small(self.rng.below(u64::from(nodes)));
+                let nodes = nodes + small(self.rng.below(u64::from(nodes)));
                 self.of_shape(Shape::nodes(nodes.max(2)))
             }
         }

@@ -32,9 +32,12 @@ mod clock;
 mod command;
 mod driver;
 pub mod fill;
+mod fleet;
 mod mix;
 mod report;
+pub mod trace;
 
 pub use cell::{InvalidLayout, Layout};
 pub use command::{Load, Output};
+pub use fleet::{InvalidTrace, Job, jobs, nodes};
 pub use report::{Figures, resident_mib};
