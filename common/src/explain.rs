@@ -5,7 +5,7 @@
 //! can never be from what waits. Words are stable: the same token stands in the log, on the command
 //! line and as a metric's label.
 
-use crate::ids::{LeaseId, NodeIndex};
+use crate::ids::{LeaseId, MaintenanceId, NodeIndex};
 use crate::lease::{Digest, GpuSlots};
 use crate::node_set::NodeSet;
 use crate::time::Timestamp;
@@ -165,6 +165,13 @@ pub enum Unblock {
         /// The lease.
         lease: LeaseId,
         /// When it will, as booked.
+        at: Timestamp,
+    },
+    /// A maintenance is over.
+    MaintenanceEnds {
+        /// The maintenance.
+        maintenance: MaintenanceId,
+        /// When it will be, as booked.
         at: Timestamp,
     },
     /// Nodes give back the hardware of leases that have ended.

@@ -195,6 +195,10 @@ number!(
     LeaseId, u64, "lease"
 );
 number!(
+    /// A maintenance's number, counted from 1 in its cell and never used again.
+    MaintenanceId, u64, "maintenance"
+);
+number!(
     /// A node's number in its cell: given at admission, never used again. Sets of nodes in records
     /// are sets of these.
     NodeIndex, u32, "node index"

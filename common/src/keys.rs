@@ -1,6 +1,6 @@
 //! The key space of a cell: `/leasehold/v1/<cell>/…`, built and parsed.
 
-use crate::ids::{CellName, LeaseId, NodeName, Seq};
+use crate::ids::{CellName, LeaseId, MaintenanceId, NodeName, Seq};
 use crate::topology::Prefix;
 use std::fmt;
 
@@ -16,10 +16,12 @@ pub enum Key {
     Lease(LeaseId),
     /// `accounts/<name>`: [`crate::account::Account`].
     Account(crate::ids::AccountName),
-    /// `policy/<n>`.
+    /// `policy/<n>`: [`crate::policy::PolicyRecord`].
     Policy(u64),
-    /// `power/<prefix>`; `power/` is the whole cell.
+    /// `power/<prefix>`: [`crate::power::PowerRecord`]; `power/` is the whole cell.
     Power(Prefix),
+    /// `maintenance/<id>`: [`crate::maintenance::MaintenanceRecord`].
+    Maintenance(MaintenanceId),
     /// `fleet/<node>`: [`crate::node::FleetRecord`].
     Fleet(NodeName),
     /// `grants/<node>`: [`crate::grant::GrantsRecord`].
@@ -51,6 +53,8 @@ pub enum Folder {
     Policy,
     /// `power/`
     Power,
+    /// `maintenance/`
+    Maintenance,
     /// `fleet/`
     Fleet,
     /// `grants/`
@@ -108,6 +112,7 @@ impl Folder {
             Self::Accounts => "accounts/",
             Self::Policy => "policy/",
             Self::Power => "power/",
+            Self::Maintenance => "maintenance/",
             Self::Fleet => "fleet/",
             Self::Grants => "grants/",
             Self::Nodes => "nodes/",
@@ -130,6 +135,7 @@ impl Key {
             "accounts" => name.parse().ok().map(Self::Account),
             "policy" => padded(name).map(Self::Policy),
             "power" => name.parse().ok().map(Self::Power),
+            "maintenance" => padded(name).map(MaintenanceId).map(Self::Maintenance),
             "fleet" => name.parse().ok().map(Self::Fleet),
             "grants" => name.parse().ok().map(Self::Grants),
             "nodes" => name.parse().ok().map(Self::Node),
@@ -156,6 +162,7 @@ impl fmt::Display for Key {
             Self::Account(name) => write!(f, "accounts/{name}"),
             Self::Policy(n) => write!(f, "policy/{n:020}"),
             Self::Power(prefix) => write!(f, "power/{}", prefix.as_str()),
+            Self::Maintenance(id) => write!(f, "maintenance/{:020}", id.0),
             Self::Fleet(node) => write!(f, "fleet/{node}"),
             Self::Grants(node) => write!(f, "grants/{node}"),
             Self::Node(node) => write!(f, "nodes/{node}"),
@@ -178,6 +185,7 @@ mod tests {
             any::<u64>().prop_map(|n| Key::Log(Seq(n))),
             any::<u64>().prop_map(|n| Key::Lease(LeaseId(n))),
             any::<u64>().prop_map(Key::Policy),
+            any::<u64>().prop_map(|n| Key::Maintenance(MaintenanceId(n))),
             "[a-z][a-z0-9-]{0,20}".prop_map(|n| Key::Account(n.parse().unwrap())),
             "([a-z]{1,4}(/[a-z]{1,4}){0,3})?".prop_map(|p| Key::Power(p.parse().unwrap())),
             node.prop_map(|n| Key::Fleet(n.parse().unwrap())),

@@ -1,6 +1,6 @@
 //! The head of the ledger, and what one commit is.
 
-use crate::ids::{Epoch, LeaseId, NodeIndex, Seq};
+use crate::ids::{Epoch, LeaseId, MaintenanceId, NodeIndex, Seq};
 use crate::lease::Digest;
 use crate::record::{Unknown, Version, record};
 use crate::time::Timestamp;
@@ -23,6 +23,12 @@ pub struct LedgerHead {
     pub next_lease: LeaseId,
     /// The next node's number.
     pub next_node: NodeIndex,
+    /// The next maintenance's number. Not written before there was one, as older heads are.
+    #[serde(
+        default = "first_maintenance",
+        skip_serializing_if = "is_first_maintenance"
+    )]
+    pub next_maintenance: MaintenanceId,
     /// Hash of the last record, so that a log file can be held against it.
     pub log_hash: Digest,
     /// Fields of a newer version.
@@ -30,6 +36,18 @@ pub struct LedgerHead {
     pub unknown: Unknown,
 }
 record!(LedgerHead, "ledger head");
+
+const fn first_maintenance() -> MaintenanceId {
+    MaintenanceId(1)
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field over by reference"
+)]
+fn is_first_maintenance(id: &MaintenanceId) -> bool {
+    *id == first_maintenance()
+}
 
 impl LedgerHead {
     /// The head of a cell in which nothing has been decided yet.
@@ -41,6 +59,7 @@ impl LedgerHead {
             now: Timestamp::EPOCH,
             next_lease: LeaseId(1),
             next_node: NodeIndex(0),
+            next_maintenance: first_maintenance(),
             log_hash: Digest::ZERO,
             unknown: Unknown::default(),
         }

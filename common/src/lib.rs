@@ -5,7 +5,7 @@
 //!   people      hostlist · api · explain          what operators type, read and script against
 //!   hardware    topology · sku · node · units     where a node stands, what it has, how it is
 //!   contracts   account · class · lease · grant   who holds what, until when, and what a node is told
-//!   rules       policy                            what the sides keep from each other, as data
+//!   rules       policy · power · maintenance      what may be let where, when and with how many watts
 //!   memory      record · keys · ledger · log      how all of it is stored, chained and read back
 //! ```
 //!
@@ -29,10 +29,12 @@ pub mod keys;
 pub mod lease;
 pub mod ledger;
 pub mod log;
+pub mod maintenance;
 pub mod mig;
 pub mod node;
 pub mod node_set;
 pub mod policy;
+pub mod power;
 pub mod record;
 pub mod sku;
 pub mod time;

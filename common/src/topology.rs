@@ -12,8 +12,8 @@ use std::str::FromStr;
 #[schema(value_type = String)]
 pub struct TopologyPath(Box<str>);
 
-/// A unit of the cell: the first few parts of a path. The empty prefix is the whole cell, written
-/// `/` in keys and `cell` for people.
+/// A unit of the cell: the first few parts of a path. The empty prefix is the whole cell, shown to
+/// people as `cell`; `/` is read as that too.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String)]
@@ -183,7 +183,10 @@ impl FromStr for TopologyPath {
 impl FromStr for Prefix {
     type Err = InvalidPlace;
     fn from_str(s: &str) -> Result<Self, InvalidPlace> {
-        if s.is_empty() || (s.split('/').count() <= 4 && s.split('/').all(part_is_valid)) {
+        if matches!(s, "" | "/") {
+            return Ok(Self::cell());
+        }
+        if s.split('/').count() <= 4 && s.split('/').all(part_is_valid) {
             return Ok(Self(s.into()));
         }
         Err(InvalidPlace::Prefix { given: shown(s) })

@@ -5,7 +5,10 @@ use leasehold_common::account::Account;
 use leasehold_common::grant::{AckRecord, GrantsRecord};
 use leasehold_common::lease::LeaseRecord;
 use leasehold_common::ledger::{CommitRecord, LedgerHead};
+use leasehold_common::maintenance::MaintenanceRecord;
 use leasehold_common::node::{FleetRecord, HealthReport, LiveRecord, NodeReport};
+use leasehold_common::policy::PolicyRecord;
+use leasehold_common::power::PowerRecord;
 use leasehold_common::record::{self, Record};
 use serde_json::{Value, json};
 
@@ -42,6 +45,7 @@ fn keeps_what_it_does_not_know<R: Record>(kind: &str, sample: &str) {
         "placement",
         "cpu",
         "versions",
+        "steps",
     ] {
         if let Some(inner) = map.get_mut(field) {
             mark(inner);
@@ -97,6 +101,9 @@ samples! {
     a_health_report: HealthReport = "health.json",
     acknowledgements: AckRecord = "acks.json",
     liveness: LiveRecord = "live.json",
+    a_policy: PolicyRecord = "policy.json",
+    a_power_budget: PowerRecord = "power.json",
+    a_maintenance: MaintenanceRecord = "maintenance.json",
 }
 
 #[test]

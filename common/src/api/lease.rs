@@ -73,6 +73,10 @@ pub struct CreateLease {
     /// The most one of its GPUs may draw, in watts; the SKU's default limit where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_cap_watts: Option<u32>,
+    /// Hold the hardware for this long instead of booking it: it is booked by
+    /// `POST /v1/leases/{id}/commit`, and free again where that does not come in time. Up to a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Span>,
     /// What its holder calls it, up to 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -88,6 +92,18 @@ pub struct EndLease {
     /// The number of GPUs of the lease; needed with `now` on more than 64 nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_gpus: Option<u64>,
+}
+
+/// `POST /v1/leases/{id}/extend`. Exactly one of both.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendLease {
+    /// For so long beyond its present end.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub length: Option<Span>,
+    /// Until this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// A condition of a lease.
@@ -160,6 +176,12 @@ pub struct LeaseView {
     pub reason: Option<Reason>,
     /// When it could start if nothing but time went on; absent where it runs or nobody can say.
     pub earliest: Option<Timestamp>,
+    /// Until when it is held for its holder to commit; absent where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_cap_watts: Option<u32>,
     /// What its holder calls it.
     pub name: Option<String>,
 }

@@ -6,17 +6,24 @@
 
 mod lease;
 mod list;
+mod maintenance;
 mod node;
+mod policy;
+mod power;
 mod problem;
 mod status;
 
 pub use lease::{
-    AccountView, ConditionView, CreateAccount, CreateLease, EndLease, ExplainView, LeaseView,
+    AccountView, ConditionView, CreateAccount, CreateLease, EndLease, ExplainView, ExtendLease,
+    LeaseView,
 };
 pub use list::List;
+pub use maintenance::{BookingView, CreateMaintenance, MaintenanceView};
 pub use node::{
     AdmitNodes, GpuView, ImportLine, ImportNodes, ImportReport, ImportedLine, NodeChange, NodeView,
 };
+pub use policy::{BrokenRule, PolicyChange, PolicySummary, PolicyView, RollbackPolicy, SetPolicy};
+pub use power::{OverBudget, PowerView, SetPowerBudget, WantedStep};
 pub use problem::{Problem, ProblemCode};
 pub use status::{Recover, RecoverReport, Status, VersionView};
 

@@ -1,7 +1,7 @@
 //! Nodes and GPUs as people see them.
 
 use crate::class::Side;
-use crate::ids::{GpuUuid, LeaseId, NodeIndex, NodeName, SkuName};
+use crate::ids::{GpuUuid, LeaseId, MaintenanceId, NodeIndex, NodeName, SkuName};
 use crate::node::{NodeState, Owner, StateReason, Verdict};
 use crate::time::Timestamp;
 use crate::topology::TopologyPath;
@@ -43,6 +43,9 @@ pub struct NodeView {
     pub power_watts: u64,
     /// Leases on it, booked ones too.
     pub leases: Vec<LeaseId>,
+    /// Maintenance on it, running or to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<MaintenanceId>,
     /// The agent's version; absent before its first report.
     pub agent: Option<String>,
     /// The driver's version; absent where none answers.

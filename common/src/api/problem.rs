@@ -1,8 +1,10 @@
 //! Errors on the control API: RFC 9457 `application/problem+json`.
 
+use super::BookingView;
 use crate::explain::RankedReason;
 use crate::ids::Seq;
 use crate::lease::LeaseState;
+use crate::policy::Finding;
 use crate::token::tokens;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,12 +30,20 @@ tokens! {
         LeaseLeftLedger = "lease-left-ledger",
         /// No node has that name.
         UnknownNode = "unknown-node",
+        /// No policy has that number.
+        UnknownPolicy = "unknown-policy",
+        /// No maintenance has that number.
+        UnknownMaintenance = "unknown-maintenance",
         /// The account exists already.
         AccountExists = "account-exists",
         /// The account's quota does not allow it.
         QuotaExceeded = "quota-exceeded",
         /// No unit of the cell could ever hold it.
         NeverFits = "never-fits",
+        /// The policy contradicts itself, the catalogue or the fleet; the findings say how.
+        InvalidPolicy = "invalid-policy",
+        /// Hardware that is asked for is booked; the conflicts say for whom.
+        Booked = "booked",
         /// The idempotency key was used with another body.
         IdempotencyMismatch = "idempotency-mismatch",
         /// The lease's state does not allow it.
@@ -94,6 +104,14 @@ pub struct Problem {
     /// Why, where it was a decision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<RankedReason>,
+    /// Everything that is wrong, where there may be more than one thing.
+    #[serde(default, skip_serializing_if = "<[Finding]>::is_empty")]
+    #[schema(value_type = Vec<Finding>)]
+    pub findings: Box<[Finding]>,
+    /// What is booked and stands in the way.
+    #[serde(default, skip_serializing_if = "<[BookingView]>::is_empty")]
+    #[schema(value_type = Vec<BookingView>)]
+    pub conflicts: Box<[BookingView]>,
     /// The record in the placement log, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_seq: Option<Seq>,
@@ -115,6 +133,8 @@ impl Problem {
             allowed: None,
             lease_state: None,
             reasons: Vec::new(),
+            findings: Box::default(),
+            conflicts: Box::default(),
             log_seq: None,
         }
     }
@@ -171,6 +191,10 @@ impl ProblemCode {
             Self::UnknownLease => (404, "no such lease"),
             Self::LeaseLeftLedger => (410, "the lease has left the ledger"),
             Self::UnknownNode => (404, "no such node"),
+            Self::UnknownPolicy => (404, "no such policy"),
+            Self::UnknownMaintenance => (404, "no such maintenance"),
+            Self::InvalidPolicy => (422, "the policy cannot be kept"),
+            Self::Booked => (409, "the hardware is booked"),
             Self::AccountExists => (409, "the account exists"),
             Self::QuotaExceeded => (403, "the quota does not allow it"),
             Self::NeverFits => (422, "it can never be placed"),

@@ -67,6 +67,13 @@ pub struct LeaseRecord {
     /// When it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Timestamp>,
+    /// How long its hardware is to be held for its holder to commit, once there is some; absent
+    /// where it is booked at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Span>,
+    /// Until when its hardware is held for its holder to commit; absent where it is not held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     /// Where it is, over time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement: Vec<Segment>,

@@ -120,7 +120,7 @@ tokens! {
 }
 
 /// Where a lease is from one instant to another. A placement is a list of these in order of time;
-/// it only grows, and the last one's `to` may be brought forward.
+/// it only grows, and the last one's `to` may be brought forward, or put off by an extension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// From this instant.
@@ -133,6 +133,9 @@ pub struct Segment {
     /// Which GPUs, on nodes of which it has only some; a node that is not named here is its whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Those of its nodes that are kept as spares.
+    #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
+    pub spares: NodeSet,
     /// The watts it may draw.
     pub envelope_mw: MilliWatts,
     /// Why it begins.
@@ -162,6 +165,7 @@ mod tests {
             to: None,
             nodes: [NodeIndex(17)].into_iter().collect(),
             gpus: BTreeMap::from([(NodeIndex(17), GpuSlots::first(2))]),
+            spares: NodeSet::new(),
             envelope_mw: MilliWatts::from_watts(1400),
             reason: SegmentReason::Placed,
         };

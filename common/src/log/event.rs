@@ -29,6 +29,16 @@ tokens! {
         NodeHealth = "node.health",
         /// An account was created or changed.
         AccountChanged = "account.changed",
+        /// A new policy was set; what it writes is the whole of it.
+        PolicySet = "policy.set",
+        /// An earlier policy was set again under a new number.
+        PolicyRolledBack = "policy.rolled-back",
+        /// The power budget of a place was set.
+        PowerBudgetSet = "power.budget-set",
+        /// Nodes were booked for maintenance.
+        MaintenanceBooked = "maintenance.booked",
+        /// A maintenance is over, or was ended.
+        MaintenanceEnded = "maintenance.ended",
         /// A new leader took over.
         LeaderElected = "leader.elected",
         /// Automatic consequences were frozen or thawed.

@@ -2,10 +2,13 @@
 
 use super::{EventName, canonical};
 use crate::explain::Explanation;
-use crate::ids::{AccountName, CellName, Epoch, IdempotencyKey, LeaseId, NodeName, Seq, Term};
+use crate::ids::{
+    AccountName, CellName, Epoch, IdempotencyKey, LeaseId, MaintenanceId, NodeName, Seq, Term,
+};
 use crate::lease::{Digest, LeaseSpec};
 use crate::node_set::NodeSet;
 use crate::time::Timestamp;
+use crate::topology::Prefix;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,6 +45,15 @@ pub struct Subject {
     /// The nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeSet>,
+    /// The number of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<u64>,
+    /// The place whose power budget it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<Prefix>,
+    /// The maintenance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceId>,
 }
 
 /// The rest that is said about it.

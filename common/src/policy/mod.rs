@@ -1,11 +1,31 @@
 //! The rules of the house that are data: what the sides keep from each other, how hardware is
 //! shared and made clean, and who may be reclaimed for whom.
 //!
-//! A policy is one object. It is stored under `policy/<n>`, numbered from 1 and never changed after
-//! that; the highest number decides. Every decision names the policy it was made by by digest.
+//! ```text
+//!   TOML or JSON ──► Policy ──check──► findings, all of them     (text, check)
+//!                      │
+//!                      └──► policy/<n>, numbered from 1          (record)
+//! ```
+//!
+//! A policy is one object. Once stored it never changes: a change is a new number, a rollback is a
+//! new number with an old content, and the highest number decides. Where none is stored, number 0
+//! decides, which is built in. Every decision names the policy it was made by by digest.
+//!
+//! Not here: what a policy means for a placement (the packing engine), and which bookings a new one
+//! would break (the core, which has the bookings).
+
+mod check;
+mod record;
+mod text;
+
+pub use check::{Finding, Fleet, POLICY_MAX_BYTES, Shapes, check};
+pub use record::PolicyRecord;
+pub use text::PolicyText;
 
 use crate::class::{Class, Side};
 use crate::ids::SkuName;
+use crate::lease::Digest;
+use crate::log::canonical;
 use crate::time::Span;
 use crate::token::words;
 use crate::topology::Prefix;
@@ -110,6 +130,17 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// BLAKE3 of the policy as canonical JSON: by this every decision names it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.canonical().as_bytes())
+    }
+
+    /// The policy as canonical JSON.
+    fn canonical(&self) -> String {
+        let value = serde_json::to_value(self);
+        canonical(&value.expect("a policy has string keys and no failing fields"))
+    }
+
     /// How the hardware of a SKU is kept apart.
     pub fn isolation_of(&self, sku: &SkuName) -> Isolation {
         self.isolation.get(sku).copied().unwrap_or_default()

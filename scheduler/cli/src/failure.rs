@@ -141,11 +141,23 @@ fn problem_text(problem: &Problem) -> String {
         .map(|(name, fact)| format!("{name}: {fact}"))
         .collect();
     let mut text = problem.to_string();
+    // Where there are findings, the first of them is what the field, value and allowed say.
+    let facts = if problem.findings.is_empty() {
+        facts
+    } else {
+        Vec::new()
+    };
     if !facts.is_empty() {
         text.push_str(&format!(" ({})", facts.join(", ")));
     }
     for reason in &problem.reasons {
         text.push_str(&format!("\n  {}: {}", reason.reason, reason.detail));
+    }
+    for finding in &problem.findings {
+        text.push_str(&format!("\n  {finding}"));
+    }
+    for conflict in &problem.conflicts {
+        text.push_str(&format!("\n  {conflict}"));
     }
     text
 }

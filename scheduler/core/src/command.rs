@@ -1,12 +1,17 @@
 //! What can be asked of a scheduler, and what it answers.
 
 use leasehold_common::api::{
-    AccountView, AdmitNodes, CreateAccount, CreateLease, EndLease, ExplainView, GpuView,
-    ImportNodes, ImportReport, LeaseView, List, NodeView, Recover, RecoverReport, Status,
+    AccountView, AdmitNodes, CreateAccount, CreateLease, CreateMaintenance, EndLease, ExplainView,
+    ExtendLease, GpuView, ImportNodes, ImportReport, LeaseView, List, MaintenanceView, NodeView,
+    PolicyChange, PolicySummary, PolicyView, PowerView, Recover, RecoverReport, RollbackPolicy,
+    SetPolicy, SetPowerBudget, Status,
 };
-use leasehold_common::ids::{AccountName, Generation, IdempotencyKey, LeaseId, NodeName};
+use leasehold_common::ids::{
+    AccountName, Generation, IdempotencyKey, LeaseId, MaintenanceId, NodeName,
+};
 use leasehold_common::lease::{Digest, LeaseRecord, LeaseState};
 use leasehold_common::node::NodeState;
+use leasehold_common::topology::Prefix;
 
 /// A wish to change something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,20 @@ pub enum Command {
     EndLease(LeaseId, EndLease),
     /// Withdraw a lease that has not begun.
     CancelLease(LeaseId),
+    /// Put the end of a lease off.
+    ExtendLease(LeaseId, ExtendLease),
+    /// Take the hardware that is held for a lease.
+    CommitLease(LeaseId),
+    /// Set a new policy.
+    SetPolicy(SetPolicy),
+    /// Set an earlier policy again, under a new number.
+    RollbackPolicy(RollbackPolicy),
+    /// Set the power budget of a place.
+    SetPowerBudget(SetPowerBudget),
+    /// Book nodes for maintenance.
+    CreateMaintenance(CreateMaintenance),
+    /// End a maintenance.
+    EndMaintenance(MaintenanceId),
     /// Admit or move nodes from an inventory.
     ImportNodes(ImportNodes),
     /// Admit nodes as they report themselves.
@@ -36,7 +55,7 @@ pub struct Write {
     pub idempotency: Option<(IdempotencyKey, Digest)>,
     /// Only say what would happen.
     pub dry_run: bool,
-    /// Refuse unless the lease has this generation.
+    /// Refuse unless the lease has this generation, or the policy in force this number.
     pub if_match: Option<Generation>,
 }
 
@@ -92,6 +111,24 @@ pub enum Query {
         /// Why it was where it was, too.
         explained: bool,
     },
+    /// What would become of a request, and why.
+    Plan(Box<CreateLease>),
+    /// All policies, the newest first.
+    Policies,
+    /// The policy of that number; absent for the one that decides.
+    Policy(Option<u64>),
+    /// Power by place.
+    Power {
+        /// Only this place; absent for the whole cell and every place with a budget.
+        prefix: Option<Prefix>,
+    },
+    /// Maintenance.
+    Maintenances {
+        /// Also what is over.
+        all: bool,
+    },
+    /// One maintenance.
+    Maintenance(MaintenanceId),
 }
 
 /// An answer.
@@ -115,6 +152,20 @@ pub enum View {
     Lease(Box<LeaseView>),
     /// Why a lease is where it is.
     Explain(Box<ExplainView>),
+    /// Policies.
+    Policies(List<PolicySummary>),
+    /// One policy.
+    Policy(Box<PolicyView>),
+    /// What setting a policy did, or would do.
+    PolicyChange(Box<PolicyChange>),
+    /// Places with their budgets.
+    Power(List<PowerView>),
+    /// One place with its budget.
+    PowerBudget(Box<PowerView>),
+    /// Maintenance.
+    Maintenances(List<MaintenanceView>),
+    /// One maintenance.
+    Maintenance(Box<MaintenanceView>),
     /// What an import did, or would do.
     Import(ImportReport),
     /// What a recovery did, or would do.

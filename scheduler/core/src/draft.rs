@@ -41,6 +41,8 @@ pub struct Entry {
 pub struct Draft {
     entries: Vec<(EventName, Entry)>,
     dirty: BTreeMap<Key, usize>,
+    /// Whether what was logged last is as large as some dozens of other records.
+    is_heavy: bool,
     pub(crate) effects: Vec<Effect>,
 }
 
@@ -52,7 +54,13 @@ impl Draft {
 
     /// Whether no further event should go into this batch.
     pub fn is_full(&self) -> bool {
-        self.dirty.len() >= BATCH_RECORDS || self.entries.len() >= BATCH_ENTRIES
+        self.is_heavy || self.dirty.len() >= BATCH_RECORDS || self.entries.len() >= BATCH_ENTRIES
+    }
+
+    /// What was logged last is large: nothing more goes into this batch, so that one commit never
+    /// has two of the kind.
+    pub const fn close_after_this(&mut self) {
+        self.is_heavy = true;
     }
 
     /// Adds a log record; its number follows those before it in the batch.

@@ -7,6 +7,7 @@ use leasehold_common::grant::{DisconnectPolicy, Grant, GrantsRecord, Order, Seal
 use leasehold_common::ids::{GpuUuid, LeaseId, NodeIndex};
 use leasehold_common::lease::{LeaseRecord, LeaseState};
 use leasehold_common::record::{Unknown, Version};
+use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
 
 impl State {
@@ -50,6 +51,7 @@ impl State {
             | LeaseState::Failed => return None,
         };
         let segment = lease.segment()?;
+        let cap = lease.spec.gpu_cap_watts;
         let rank = segment.nodes.rank(index)?;
         Some(Grant {
             version: Version::CURRENT,
@@ -69,7 +71,7 @@ impl State {
             wipe_not_before: lease.wipe_not_before,
             notice: lease.notice(),
             disconnect_policy: DisconnectPolicy::EnforceAtEnd,
-            gpu_cap_mw: None,
+            gpu_cap_mw: cap.map(|watts| MilliWatts::from_watts(watts.into())),
             isolation_ref: None,
             requires: Vec::new(),
             issuer: self.settings.cell.to_string(),

@@ -113,6 +113,8 @@ impl State {
             to: segment.to,
             gpus,
             nodes,
+            host: lease.spec.host,
+            gpu_cap_watts: lease.spec.gpu_cap_watts,
         };
         if gives_back {
             self.cell.book_ended(booking, lease.since)

@@ -3,15 +3,19 @@
 use crate::draft::Draft;
 use crate::event::Event;
 use crate::node::{Brake, Node, Presence, Stranger};
+use crate::policy::Policies;
 use crate::settings::CoreSettings;
 use crate::state::State;
 use leasehold_common::account::Account;
 use leasehold_common::grant::AckRecord;
-use leasehold_common::ids::{LeaseId, NodeIndex, NodeName};
+use leasehold_common::ids::{LeaseId, MaintenanceId, NodeIndex, NodeName};
 use leasehold_common::keys::Key;
 use leasehold_common::lease::LeaseRecord;
 use leasehold_common::ledger::LedgerHead;
+use leasehold_common::maintenance::MaintenanceRecord;
 use leasehold_common::node::{FleetRecord, HealthReport, LiveRecord, NodeReport};
+use leasehold_common::policy::{Policy, PolicyRecord};
+use leasehold_common::power::PowerRecord;
 use leasehold_common::record::{self, Record, RecordError};
 use leasehold_common::time::Timestamp;
 use leasehold_placement::{BookError, Cell};
@@ -24,6 +28,12 @@ pub struct Loaded {
     pub head: Option<LedgerHead>,
     /// Accounts.
     pub accounts: Vec<Account>,
+    /// Policies.
+    pub policies: Vec<PolicyRecord>,
+    /// Power budgets.
+    pub power: Vec<PowerRecord>,
+    /// Maintenance.
+    pub maintenance: Vec<MaintenanceRecord>,
     /// Leases.
     pub leases: Vec<LeaseRecord>,
     /// Nodes as admitted.
@@ -51,6 +61,15 @@ pub enum LoadError {
         /// What is wrong with it.
         #[source]
         source: RecordError,
+    },
+    /// A maintenance has hardware that something else has.
+    #[error("maintenance {maintenance} contradicts the ledger")]
+    Kept {
+        /// The maintenance.
+        maintenance: MaintenanceId,
+        /// How.
+        #[source]
+        source: BookError,
     },
     /// Two leases have the same hardware.
     #[error("lease {lease} contradicts the ledger")]
@@ -98,6 +117,9 @@ impl Loaded {
         match key {
             Key::Head => self.head = Some(ledger(key, value)?),
             Key::Account(_) => self.accounts.push(ledger(key, value)?),
+            Key::Policy(_) => self.policies.push(ledger(key, value)?),
+            Key::Power(_) => self.power.push(ledger(key, value)?),
+            Key::Maintenance(_) => self.maintenance.push(ledger(key, value)?),
             Key::Lease(_) => self.leases.push(ledger(key, value)?),
             Key::Fleet(_) => self.fleet.push(ledger(key, value)?),
             Key::Node(n) => agent(&mut self.reports, &mut self.unreadable, n, value),
@@ -107,7 +129,7 @@ impl Loaded {
                 Ok(_) => drop(self.live.insert(node.clone())),
                 Err(e) => self.unreadable.push((node.clone(), e.to_string())),
             },
-            Key::Log(_) | Key::Policy(_) | Key::Power(_) | Key::Grants(_) => {}
+            Key::Log(_) | Key::Grants(_) => {}
         }
         Ok(())
     }
@@ -116,14 +138,27 @@ impl Loaded {
 impl State {
     /// The state of a cell in which nothing has been decided yet.
     pub fn new(settings: CoreSettings) -> Self {
+        let built_in = Policy {
+            turnaround: settings.policy.turnaround,
+            ..Policy::default()
+        };
+        let mut cell = Cell::new();
+        for sku in settings.skus.iter() {
+            cell.describe(sku.clone());
+        }
         Self {
             settings,
+            policies: Policies::new(built_in),
+            power: BTreeMap::new(),
+            maintenance: BTreeMap::new(),
+            maintenance_ends: BTreeSet::new(),
+            maintenance_ended: BTreeSet::new(),
             head: LedgerHead::genesis(),
             accounts: BTreeMap::new(),
             leases: BTreeMap::new(),
             nodes: BTreeMap::new(),
             strangers: BTreeMap::new(),
-            cell: Cell::new(),
+            cell,
             by_name: BTreeMap::new(),
             by_gpu: BTreeMap::new(),
             by_key: BTreeMap::new(),
@@ -153,6 +188,12 @@ impl State {
         }
         for account in loaded.accounts {
             state.insert_account(account);
+        }
+        for policy in loaded.policies {
+            state.insert_policy(policy);
+        }
+        for budget in loaded.power {
+            state.insert_power(budget);
         }
         let Loaded {
             mut reports,
@@ -188,6 +229,7 @@ impl State {
                 .insert_lease(lease)
                 .map_err(|source| LoadError::Booked { lease: id, source })?;
         }
+        state.take_maintenance(loaded.maintenance)?;
         // What is left was said by nodes that are not admitted; it counts once they are.
         for (name, report) in reports {
             state.strangers.entry(name).or_default().report = Some(Box::new(report));
@@ -227,6 +269,9 @@ impl State {
             if let Key::Lease(id) = key {
                 self.remove_lease(*id);
             }
+            if let Key::Maintenance(id) = key {
+                self.remove_maintenance(*id);
+            }
             match value {
                 Some(value) => all.take(key, value)?,
                 None => self.forget(key, now),
@@ -236,6 +281,12 @@ impl State {
         all.accounts
             .into_iter()
             .for_each(|account| self.insert_account(account));
+        all.policies
+            .into_iter()
+            .for_each(|policy| self.insert_policy(policy));
+        all.power
+            .into_iter()
+            .for_each(|budget| self.insert_power(budget));
         all.fleet
             .into_iter()
             .for_each(|fleet| self.insert_node(fleet));
@@ -244,6 +295,7 @@ impl State {
             self.insert_lease(lease)
                 .map_err(|source| LoadError::Booked { lease: id, source })?;
         }
+        self.take_maintenance(all.maintenance)?;
         for (name, report) in all.reports {
             self.said(&name, |said| *said.report = Some(Box::new(report)));
         }
@@ -255,6 +307,18 @@ impl State {
         }
         for name in all.live {
             self.said(&name, |said| *said.presence = Presence::Here);
+        }
+        Ok(())
+    }
+
+    fn take_maintenance(&mut self, records: Vec<MaintenanceRecord>) -> Result<(), LoadError> {
+        for record in records {
+            let maintenance = record.id;
+            self.insert_maintenance(record)
+                .map_err(|source| LoadError::Kept {
+                    maintenance,
+                    source,
+                })?;
         }
         Ok(())
     }
@@ -275,6 +339,7 @@ impl State {
             | Key::Account(_)
             | Key::Policy(_)
             | Key::Power(_)
+            | Key::Maintenance(_)
             | Key::Fleet(_)
             | Key::Grants(_) => {}
         }

@@ -10,7 +10,7 @@ use crate::event::Batch;
 use crate::load::Loaded;
 use leasehold_common::api::{Recover, RecoverReport};
 use leasehold_common::grant::AckState;
-use leasehold_common::ids::{CellName, Epoch, LeaseId, NodeName, Seq};
+use leasehold_common::ids::{CellName, Epoch, LeaseId, MaintenanceId, NodeName, Seq};
 use leasehold_common::keys::Key;
 use leasehold_common::lease::Digest;
 use leasehold_common::ledger::LedgerHead;
@@ -118,6 +118,7 @@ pub fn plan(
     // The closing record is numbered after everything anybody has seen.
     head.seq = before.seq.max(log_seq).max(seen.seq);
     head.next_lease = before.next_lease.max(seen.lease.next());
+    head.next_maintenance = before.next_maintenance.max(seen.maintenance.next());
     head.next_node.0 = before.next_node.0.max(seen.next_node);
     let mut draft = Draft::default();
     let attributes = Attributes {
@@ -159,6 +160,7 @@ struct Seen {
     epoch: Epoch,
     seq: Seq,
     lease: LeaseId,
+    maintenance: MaintenanceId,
     next_node: u32,
 }
 
@@ -168,6 +170,7 @@ impl Seen {
             epoch: Epoch(0),
             seq: Seq(0),
             lease: LeaseId(0),
+            maintenance: MaintenanceId(0),
             next_node: 0,
         };
         for acks in loaded.acks.values() {
@@ -181,6 +184,9 @@ impl Seen {
         for (key, value) in writes {
             if let Key::Lease(id) = key {
                 seen.lease = seen.lease.max(*id);
+            }
+            if let Key::Maintenance(id) = key {
+                seen.maintenance = seen.maintenance.max(*id);
             }
             let index = value
                 .as_ref()

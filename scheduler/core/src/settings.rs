@@ -1,9 +1,9 @@
 //! What a cell's operator decides once: limits and lengths of time.
 
 use leasehold_common::ids::CellName;
+use leasehold_common::policy::Policy;
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::Span;
-use leasehold_placement::Policy;
 
 /// Settings of the core, checked.
 #[derive(Debug, Clone)]

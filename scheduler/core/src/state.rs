@@ -2,19 +2,23 @@
 
 use crate::draft::{Draft, Entry};
 use crate::node::{Brake, Node, Stranger};
+use crate::policy::Policies;
 use crate::request::Admission;
 use crate::settings::CoreSettings;
 use leasehold_common::account::Account;
 use leasehold_common::class::Class;
 use leasehold_common::ids::{
-    AccountName, GpuUuid, IdempotencyKey, LeaseId, NodeIndex, NodeName, Term,
+    AccountName, GpuUuid, IdempotencyKey, LeaseId, MaintenanceId, NodeIndex, NodeName, Term,
 };
 use leasehold_common::keys::Key;
 use leasehold_common::lease::{LeaseRecord, LeaseState};
 use leasehold_common::ledger::LedgerHead;
 use leasehold_common::log::{Attributes, EventName, Subject};
+use leasehold_common::maintenance::MaintenanceRecord;
+use leasehold_common::power::PowerRecord;
 use leasehold_common::record;
 use leasehold_common::time::Timestamp;
+use leasehold_common::topology::Prefix;
 use leasehold_placement::Cell;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -54,6 +58,9 @@ impl std::fmt::Display for Freeze {
 pub(crate) enum Changed {
     Lease(LeaseId),
     Account(AccountName),
+    Policy(u64),
+    Power(Prefix),
+    Maintenance(MaintenanceId),
 }
 
 /// The state of a cell. Owned by one task and changed only by [`crate::step`].
@@ -65,6 +72,9 @@ pub struct State {
     pub(crate) leases: BTreeMap<LeaseId, LeaseRecord>,
     pub(crate) nodes: BTreeMap<NodeIndex, Node>,
     pub(crate) strangers: BTreeMap<NodeName, Stranger>,
+    pub(crate) policies: Policies,
+    pub(crate) power: BTreeMap<Prefix, PowerRecord>,
+    pub(crate) maintenance: BTreeMap<MaintenanceId, MaintenanceRecord>,
     pub(crate) cell: Cell,
 
     pub(crate) by_name: BTreeMap<NodeName, NodeIndex>,
@@ -76,6 +86,10 @@ pub struct State {
     pub(crate) closed: BTreeSet<(Timestamp, LeaseId)>,
     pub(crate) timers: BTreeSet<(Timestamp, LeaseId)>,
     pub(crate) wakes: BTreeMap<LeaseId, Timestamp>,
+    /// Maintenance that is not over, by its end.
+    pub(crate) maintenance_ends: BTreeSet<(Timestamp, MaintenanceId)>,
+    /// Maintenance that is, by when that was.
+    pub(crate) maintenance_ended: BTreeSet<(Timestamp, MaintenanceId)>,
 
     pub(crate) brake: Brake,
     pub(crate) frozen: Option<Freeze>,
@@ -134,7 +148,8 @@ impl State {
             .closed
             .first()
             .map(|(at, _)| *at + crate::lease::CLOSED_KEPT);
-        [lease, node, trim].into_iter().flatten().min()
+        let maintenance = self.next_maintenance_wake();
+        [lease, node, trim, maintenance].into_iter().flatten().min()
     }
 
     /// The ledger record under `key` as it is stored; `None` where there is none.
@@ -146,10 +161,11 @@ impl State {
                 let index = self.by_name.get(name)?;
                 self.nodes.get(index).map(|node| record::value(&node.fleet))
             }
+            Key::Policy(number) => self.policies.record(*number).map(record::value),
+            Key::Power(prefix) => self.power.get(prefix).map(record::value),
+            Key::Maintenance(id) => self.maintenance.get(id).map(record::value),
             Key::Head
             | Key::Log(_)
-            | Key::Policy(_)
-            | Key::Power(_)
             | Key::Grants(_)
             | Key::Node(_)
             | Key::Health(_)

@@ -26,6 +26,7 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
     if state.frozen.is_some() {
         return state.step_frozen(events);
     }
+    state.cell.advance(now);
     state.continue_admissions(now);
     while !state.draft.is_full() && state.admissions.is_empty() && state.frozen.is_none() {
         let Some(event) = events.pop_front() else {
@@ -51,6 +52,7 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
         }
     }
     state.trim_closed(now);
+    state.due_maintenance(now);
     state.log_presence();
     state.close_batch(events, now)
 }
@@ -152,6 +154,7 @@ impl State {
             || !self.progressed.is_empty()
             || self.capacity_grew
             || self.timers.first().is_some_and(|(at, _)| *at <= now)
+            || self.next_maintenance_wake().is_some_and(|at| at <= now)
             || self.closed.len() > CLOSED_MAX;
         let draft = std::mem::take(&mut self.draft);
         if draft.is_empty() {

@@ -4,9 +4,13 @@ use crate::checker::{Broken, Ledger};
 use crate::inventory::{ACCOUNTS, DUO, sku};
 use crate::rng::Rng;
 use crate::scheduler::Answer;
-use leasehold_common::api::{AdmitNodes, CreateLease, EndLease, ProblemCode};
-use leasehold_common::ids::{IdempotencyKey, LeaseId};
+use leasehold_common::api::{
+    AdmitNodes, CreateLease, CreateMaintenance, EndLease, ProblemCode, RollbackPolicy, SetPolicy,
+    SetPowerBudget, WantedStep,
+};
+use leasehold_common::ids::{IdempotencyKey, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, Shape};
+use leasehold_common::policy::Policy;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Locality;
 use leasehold_core::RequestId;
@@ -123,7 +127,8 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
         false => *rng.pick(&ids),
     };
     match rng.below(100) {
-        0..60 => Command::CreateLease(lease(rng, now)),
+        0..56 => Command::CreateLease(lease(rng, now)),
+        56..60 => Command::CommitLease(some(rng)),
         60..75 => Command::EndLease(
             some(rng),
             EndLease {
@@ -134,7 +139,8 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
         75..83 => Command::CancelLease(some(rng)),
         83..88 => Command::ImportNodes(crate::inventory::import(nodes)),
         88..93 => Command::ImportNodes(moved(rng, nodes)),
-        93..98 => Command::AdmitNodes(AdmitNodes {
+        93..95 => house(rng, nodes, now),
+        95..98 => Command::AdmitNodes(AdmitNodes {
             nodes: format!("n{}", rng.below(nodes as u64)),
             reason: None,
         }),
@@ -142,6 +148,43 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
             shape: Shape::nodes(0),
             ..lease(rng, now)
         }),
+    }
+}
+
+/// A rule of the house is changed.
+fn house(rng: &mut Rng, nodes: usize, now: Timestamp) -> Command {
+    match rng.below(5) {
+        0 => Command::SetPolicy(SetPolicy {
+            policy: Policy {
+                turnaround: Span::from_mins(*rng.pick(&[0, 5, 10, 20])),
+                ..Policy::default()
+            },
+            why: None,
+        }),
+        1 => Command::RollbackPolicy(RollbackPolicy {
+            to: rng.below(3),
+            why: None,
+        }),
+        2 => Command::SetPowerBudget(SetPowerBudget {
+            prefix: (*rng.pick(&["", "h1", "h1/r1/k0"]))
+                .parse()
+                .expect("a valid place"),
+            steps: vec![WantedStep {
+                from: None,
+                watts: rng.chance(700).then(|| rng.below(9_000)),
+            }],
+            why: None,
+        }),
+        3 => {
+            let from = now + Span::from_mins(*rng.pick(&[0, 5, 60]));
+            Command::CreateMaintenance(CreateMaintenance {
+                nodes: format!("n{}", rng.below(nodes as u64)),
+                from: Some(from),
+                to: from + Span::from_mins(*rng.pick(&[1, 20])),
+                reason: "somebody looks after it".into(),
+            })
+        }
+        _ => Command::EndMaintenance(MaintenanceId(rng.below(6))),
     }
 }
 
@@ -178,6 +221,7 @@ fn lease(rng: &mut Rng, now: Timestamp) -> CreateLease {
         until: None,
         host: None,
         gpu_cap_watts: None,
+        hold: rng.chance(80).then(|| Span::from_mins(*rng.pick(&[1, 10]))),
         name: None,
     }
 }

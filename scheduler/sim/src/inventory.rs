@@ -3,10 +3,10 @@
 use leasehold_common::api::{CreateAccount, ImportLine, ImportNodes};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{CellName, GpuUuid, NodeName, SkuName};
+use leasehold_common::policy::Policy;
 use leasehold_common::sku::{Sku, SkuCatalogue};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_core::{CoreSettings, Liveness};
-use leasehold_placement::Policy;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -91,6 +91,7 @@ pub fn settings(host: &str) -> CoreSettings {
         skus: skus.clone(),
         policy: Policy {
             turnaround: Span::from_mins(10),
+            ..Policy::default()
         },
         liveness: Liveness::default(),
         prepare_lead: Span::from_mins(5),

@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use leasehold_common::api::{Problem, ProblemCode};
+use leasehold_common::ids::Generation;
 use leasehold_core::command::{View, Written};
 
 /// Says that this write had been carried out before, and that this is the answer to a retry.
@@ -68,8 +69,16 @@ impl IntoResponse for Answer {
             | View::Account(_)
             | View::Leases(_)
             | View::Explain(_)
+            | View::Power(_)
+            | View::PowerBudget(_)
+            | View::Maintenances(_)
+            | View::Maintenance(_)
+            | View::Policies(_)
             | View::Import(_)
             | View::Recover(_) => None,
+            // A policy's number is what `If-Match` asks for when the next one is set.
+            View::Policy(policy) => Some(Generation(policy.version.number)),
+            View::PolicyChange(change) => Some(Generation(change.version.number)),
         };
         let mut response = match view {
             View::Status(status) => Json(status).into_response(),
@@ -81,6 +90,13 @@ impl IntoResponse for Answer {
             View::Leases(leases) => Json(leases).into_response(),
             View::Lease(lease) => Json(lease).into_response(),
             View::Explain(explain) => Json(explain).into_response(),
+            View::Policies(policies) => Json(policies).into_response(),
+            View::Policy(policy) => Json(policy).into_response(),
+            View::PolicyChange(change) => Json(change).into_response(),
+            View::Power(places) => Json(places).into_response(),
+            View::PowerBudget(place) => Json(place).into_response(),
+            View::Maintenances(all) => Json(all).into_response(),
+            View::Maintenance(one) => Json(one).into_response(),
             View::Import(report) => Json(report).into_response(),
             View::Recover(report) => Json(report).into_response(),
         };

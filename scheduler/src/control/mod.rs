@@ -28,6 +28,7 @@ mod parameters;
 mod reads;
 mod roles;
 mod routes;
+mod rules;
 mod serve;
 pub mod service;
 mod writes;

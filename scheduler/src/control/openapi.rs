@@ -3,7 +3,7 @@
 //! A handler's attribute says what is its own: path, parameters, body and answer. What all
 //! operations share is added here.
 
-use super::{events, reads, writes};
+use super::{events, reads, rules, writes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use leasehold_common::api::Problem;
@@ -39,6 +39,19 @@ use utoipa::{Modify, OpenApi};
         writes::create_lease,
         writes::end_lease,
         writes::cancel_lease,
+        writes::plan,
+        writes::extend_lease,
+        writes::commit_lease,
+        rules::policies,
+        rules::policy,
+        rules::set_policy,
+        rules::rollback_policy,
+        rules::power,
+        rules::set_power_budget,
+        rules::maintenances,
+        rules::maintenance,
+        rules::create_maintenance,
+        rules::end_maintenance,
         writes::import_nodes,
         writes::admit_nodes,
         writes::recover,

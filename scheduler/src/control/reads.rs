@@ -142,7 +142,7 @@ pub(super) async fn explain(
 }
 
 impl Server {
-    async fn ask(&self, query: Query) -> Outcome {
+    pub(super) async fn ask(&self, query: Query) -> Outcome {
         Ok(self.service.read(query).await?.into())
     }
 }

@@ -5,7 +5,7 @@ use super::events::events;
 use super::gate::{EVENTS, gate};
 use super::openapi::openapi;
 use super::serve::Server;
-use super::{reads, writes};
+use super::{reads, rules, writes};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -35,7 +35,20 @@ pub(super) fn router(server: Server) -> Router {
         .route("/v1/leases/{id}", get(reads::lease))
         .route("/v1/leases/{id}/end", post(writes::end_lease))
         .route("/v1/leases/{id}/cancel", post(writes::cancel_lease))
+        .route("/v1/leases/{id}/extend", post(writes::extend_lease))
+        .route("/v1/leases/{id}/commit", post(writes::commit_lease))
         .route("/v1/leases/{id}/explain", get(reads::explain))
+        .route("/v1/policies", get(rules::policies).post(rules::set_policy))
+        .route("/v1/plans", post(writes::plan))
+        .route("/v1/policies/rollback", post(rules::rollback_policy))
+        .route("/v1/policies/{number}", get(rules::policy))
+        .route("/v1/power", get(rules::power).post(rules::set_power_budget))
+        .route(
+            "/v1/maintenance",
+            get(rules::maintenances).post(rules::create_maintenance),
+        )
+        .route("/v1/maintenance/{id}", get(rules::maintenance))
+        .route("/v1/maintenance/{id}/end", post(rules::end_maintenance))
         .route(EVENTS, get(events))
         .route("/v1/ledger/recover", post(writes::recover))
         .fallback(no_such_route)

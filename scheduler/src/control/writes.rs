@@ -7,10 +7,10 @@ use super::serve::Server;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use leasehold_common::api::{
-    AccountView, AdmitNodes, CreateAccount, CreateLease, EndLease, ImportNodes, ImportReport,
-    LeaseView, List, NodeView, Recover, RecoverReport,
+    AccountView, AdmitNodes, CreateAccount, CreateLease, EndLease, ExplainView, ExtendLease,
+    ImportNodes, ImportReport, LeaseView, List, NodeView, Recover, RecoverReport,
 };
-use leasehold_core::command::Command;
+use leasehold_core::command::{Command, Query};
 
 type Outcome = Result<Answer, Refusal>;
 
@@ -34,6 +34,15 @@ pub(super) async fn create_lease(
     intent: Intent<CreateLease>,
 ) -> Outcome {
     intent.submit(&server, Command::CreateLease).await
+}
+
+/// Says what would become of a request for hardware: where and when it would go, or why not, with
+/// everything that was weighed. Changes nothing.
+#[utoipa::path(post, path = "/v1/plans", tag = "leases", request_body = CreateLease,
+    responses((status = 200, body = ExplainView))
+)]
+pub(super) async fn plan(State(server): State<Server>, intent: Intent<CreateLease>) -> Outcome {
+    server.ask(Query::Plan(Box::new(intent.body))).await
 }
 
 /// Ends a lease, after its notice or at once.
@@ -71,6 +80,45 @@ pub(super) async fn cancel_lease(
     let id = named("lease", id)?;
     intent
         .submit(&server, |Nothing {}| Command::CancelLease(id))
+        .await
+}
+
+/// Puts the end of a lease off. Every node is told by new terms; it commits until 60 s before access
+/// ends.
+#[utoipa::path(post, path = "/v1/leases/{id}/extend", tag = "leases", request_body = ExtendLease,
+    params(
+        ("id" = u64, Path, description = "Its number"),
+        ("If-Match" = Option<String>, Header, description = "The generation the lease must have"),
+    ),
+    responses((status = 200, body = LeaseView))
+)]
+pub(super) async fn extend_lease(
+    State(server): State<Server>,
+    id: Result<Path<String>, PathRejection>,
+    intent: Intent<ExtendLease>,
+) -> Outcome {
+    let id = named("lease", id)?;
+    intent
+        .submit(&server, |body| Command::ExtendLease(id, body))
+        .await
+}
+
+/// Takes the hardware that is held for a lease.
+#[utoipa::path(post, path = "/v1/leases/{id}/commit", tag = "leases",
+    params(
+        ("id" = u64, Path, description = "Its number"),
+        ("If-Match" = Option<String>, Header, description = "The generation the lease must have"),
+    ),
+    responses((status = 200, body = LeaseView))
+)]
+pub(super) async fn commit_lease(
+    State(server): State<Server>,
+    id: Result<Path<String>, PathRejection>,
+    intent: Intent<Nothing>,
+) -> Outcome {
+    let id = named("lease", id)?;
+    intent
+        .submit(&server, |Nothing {}| Command::CommitLease(id))
         .await
 }
 

@@ -112,6 +112,7 @@ pub(super) fn event(key: Key, value: Option<Vec<u8>>) -> Option<Event> {
         | Key::Account(_)
         | Key::Policy(_)
         | Key::Power(_)
+        | Key::Maintenance(_)
         | Key::Fleet(_)
         | Key::Grants(_) => None,
     }

@@ -10,9 +10,12 @@ use leasehold_store::Revision;
 
 /// The folders that a state is made of. The first is read first: watching from its revision on
 /// misses nothing of the others.
-const FOLDERS: [Folder; 8] = [
+const FOLDERS: [Folder; 11] = [
     Folder::Ledger,
     Folder::Accounts,
+    Folder::Policy,
+    Folder::Power,
+    Folder::Maintenance,
     Folder::Leases,
     Folder::Fleet,
     Folder::Nodes,

@@ -6,10 +6,10 @@ use crate::log_file::{LogSettings, PlacementLog};
 use leasehold_common::api::{CreateAccount, Problem, ProblemCode};
 use leasehold_common::class::Side;
 use leasehold_common::log::Actor;
+use leasehold_common::policy::Policy;
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::Timestamp;
 use leasehold_core::command::{Command, Query, View, Write, Written};
-use leasehold_placement::Policy;
 use leasehold_store::embedded::EmbeddedStore;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +48,7 @@ async fn scheduler(folder: &Path, clock: &Arc<FakeClock>, shutdown: &Cancellatio
             skus: SkuCatalogue::built_in(),
             policy: Policy {
                 turnaround: Span::ZERO,
+                ..Policy::default()
             },
             liveness: leasehold_core::Liveness::default(),
             prepare_lead: Span::from_mins(1),

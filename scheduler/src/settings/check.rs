@@ -4,13 +4,13 @@ use super::Settings;
 use super::fragment::{ControlFragment, Fragment, LivenessFragment, RolesFragment};
 use crate::control::{RoleRule, Roles};
 use leasehold_common::ids::NodeName;
+use leasehold_common::policy::Policy;
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::Span;
 use leasehold_core::{CoreSettings, Liveness};
 use leasehold_daemon::logging;
 use leasehold_daemon::settings::Findings;
 use leasehold_daemon::socket::SocketSettings;
-use leasehold_placement::Policy;
 use nix::unistd::Group;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +72,7 @@ pub(super) fn check(
             skus,
             policy: Policy {
                 turnaround: turnaround?,
+                ..Policy::default()
             },
             liveness: liveness?,
             prepare_lead: prepare_lead?,

@@ -10,12 +10,12 @@ use leasehold_common::api::{ImportLine, ImportNodes, Status};
 use leasehold_common::ids::CellName;
 use leasehold_common::log::Actor;
 use leasehold_common::node::NodeState;
+use leasehold_common::policy::Policy;
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::Span;
 use leasehold_core::command::{Command, Query, View, Write};
 use leasehold_core::{CoreSettings, Liveness};
 use leasehold_daemon::socket::{SocketSettings, listen};
-use leasehold_placement::Policy;
 use leasehold_scheduler::control::{Roles, Service as _, serve};
 use leasehold_scheduler::duty::{
     self, Clock as _, Desk, DutySettings, HostClock, Journal, Synchronisation,
@@ -145,6 +145,7 @@ fn duty_settings(settings: &CellSettings, host: String) -> DutySettings {
         skus: SkuCatalogue::built_in(),
         policy: Policy {
             turnaround: Span::ZERO,
+            ..Policy::default()
         },
         liveness: Liveness::default(),
         prepare_lead: Span::from_secs(30),

@@ -6,38 +6,78 @@ use leasehold_common::class::Class;
 use leasehold_common::ids::{AccountName, LeaseId, SkuName};
 use leasehold_common::lease::LeaseState;
 use leasehold_common::time::{Span, Timestamp};
-use leasehold_common::topology::Locality;
+use leasehold_common::topology::{Locality, Prefix};
 
 /// What can be done with leases.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Leases {
     /// Ask for hardware.
-    Create(CreateLease),
+    Create(Box<CreateLease>),
     /// List leases.
     Ls(ListLeases),
     /// Everything known of one lease.
     Show(ShowLease),
     /// End a lease that has begun: with its class's notice, or at once with --now.
     End(EndLease),
+    /// Put the end of a lease off. Takes until 60 s before access ends to commit; what is booked
+    /// behind it is never pushed back, and is named where it is in the way.
+    Extend(ExtendLease),
+    /// Book the hardware that is held for a lease.
+    Commit(CommitLease),
     /// Withdraw a lease that has not begun.
     Cancel(CancelLease),
 }
 
+/// What can be planned.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Plan {
+    /// Decide a request as if it were made now, and show everything that was weighed: nodes that
+    /// were ruled out by each rule, where it would go, what came second and why, or when it could
+    /// start and what would let it start sooner.
+    ///
+    /// Exit 0 it would have its hardware, 7 it would wait, 6 it could never be.
+    Create(Box<Wanted>),
+}
+
 /// `leases create`.
 #[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("shape").required(true))]
 pub struct CreateLease {
+    /// What is asked for.
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Return when it is active; exit 7 if --timeout runs out first.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
+    /// Say what would be decided; change nothing. `plan create` says why as well.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the write is named.
+    #[command(flatten)]
+    pub write: Write,
+}
+
+/// A request for hardware.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("shape").required(true))]
+pub struct Wanted {
     /// Who is to hold it.
     #[arg(long)]
     pub account: AccountName,
     /// What is promised, and who may be reclaimed for whom.
     #[arg(long, value_parser = value::class())]
     pub class: Class,
-    /// A gang of whole nodes: all of them or none.
-    #[arg(long, value_name = "N", group = "shape", value_parser = value::count, allow_negative_numbers = true)]
-    pub nodes: Option<u32>,
+    /// A gang of whole nodes: all of them or none; with MIN..N, as many as there are, MIN at least.
+    #[arg(long, value_name = "N|MIN..N", group = "shape", value_parser = value::count, allow_negative_numbers = true)]
+    pub nodes: Option<value::Count>,
+    /// Nodes to be kept besides in each domain, so that a failed node is replaced within it.
+    #[arg(long, value_name = "N", requires = "nodes")]
+    pub spares: Option<u32>,
+    /// Everything that can be let below a place, such as hall-a or hall-a/row-1; `cell` for the whole
+    /// cell.
+    #[arg(long, value_name = "PREFIX", group = "shape", value_parser = value::prefix)]
+    pub unit: Option<Prefix>,
     /// GPUs of one node.
-    #[arg(long, value_name = "N", group = "shape", value_parser = value::count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", group = "shape", value_parser = value::number, allow_negative_numbers = true)]
     pub gpus: Option<u32>,
     /// The kind of node, such as h200 or gb200.
     #[arg(long)]
@@ -55,18 +95,24 @@ pub struct CreateLease {
     /// Until this instant, however late it starts.
     #[arg(long, value_name = "INSTANT")]
     pub until: Option<Timestamp>,
+    /// The most one of its GPUs may draw, in watts: a lower one may fit where a power budget is short
+    /// [default: the SKU's own limit].
+    #[arg(long, value_name = "WATTS")]
+    pub power_cap_w: Option<u32>,
+    /// Hardware threads on each of its nodes, such as 32 or 0.5 [default: the share that goes with its
+    /// GPUs].
+    #[arg(long, value_name = "N", value_parser = value::cpus, requires = "memory")]
+    pub cpus: Option<u64>,
+    /// Memory on each of its nodes, such as 512GiB [default: the share that goes with its GPUs].
+    #[arg(long, value_name = "SIZE", value_parser = value::mebibytes, requires = "cpus")]
+    pub memory: Option<u64>,
+    /// Hold the hardware for this long, such as 10m, instead of booking it: `leases commit` books it,
+    /// and where that does not come in time it is free again.
+    #[arg(long, value_name = "TIME")]
+    pub hold: Option<Span>,
     /// What its holder calls it.
     #[arg(long)]
     pub name: Option<String>,
-    /// Return when it is active; exit 7 if --timeout runs out first.
-    #[arg(long, conflicts_with = "dry_run")]
-    pub wait: bool,
-    /// Say what would be decided; change nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// How the write is named.
-    #[command(flatten)]
-    pub write: Write,
 }
 
 /// `leases ls`.
@@ -102,6 +148,36 @@ pub struct EndLease {
     /// more than 64 nodes where there is no terminal to ask on.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub confirm_gpus: Option<u64>,
+    /// How the write is named.
+    #[command(flatten)]
+    pub write: Write,
+}
+
+/// `leases extend`.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("how-long").required(true))]
+pub struct ExtendLease {
+    /// Its number.
+    pub id: LeaseId,
+    /// For so long beyond its present end, such as 2h or 30d.
+    #[arg(long = "for", value_name = "TIME", group = "how-long")]
+    pub length: Option<Span>,
+    /// Until this instant.
+    #[arg(long, value_name = "INSTANT", group = "how-long")]
+    pub until: Option<Timestamp>,
+    /// Say whether it could be; change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the write is named.
+    #[command(flatten)]
+    pub write: Write,
+}
+
+/// `leases commit`.
+#[derive(Debug, Clone, Args)]
+pub struct CommitLease {
+    /// Its number.
+    pub id: LeaseId,
     /// How the write is named.
     #[command(flatten)]
     pub write: Write,

@@ -11,7 +11,10 @@ mod gpus;
 mod leases;
 mod ledger;
 mod local;
+mod maintenance;
 mod nodes;
+mod policy;
+mod power;
 mod value;
 
 pub use accounts::{Accounts, CreateAccount};
@@ -19,10 +22,18 @@ pub use etcd_roles::EtcdRoles;
 pub use events::{Events, Explain};
 pub use global::{Format, Global};
 pub use gpus::{Gpus, ListGpus};
-pub use leases::{CancelLease, CreateLease, EndLease, Leases, ListLeases, ShowLease};
+pub use leases::{
+    CancelLease, CommitLease, CreateLease, EndLease, ExtendLease, Leases, ListLeases, Plan,
+    ShowLease, Wanted,
+};
 pub use ledger::{Ledger, RecoverLedger};
 pub use local::{Completion, Expand, Fold, Log, VerifyLog};
+pub use maintenance::{CreateMaintenance, EndMaintenance, ListMaintenance, Maintenance};
 pub use nodes::{AdmitNodes, ImportNodes, ListNodes, Nodes, ShowNode};
+
+pub use policy::{CheckPolicy, GetPolicy, Policy, PolicyForm, RollbackPolicy, SetPolicy};
+pub use power::{Power, SetBudget, ShowPower};
+pub use value::{Count, Watts};
 
 use clap::{Args, Parser, Subcommand};
 use leasehold_common::ids::IdempotencyKey;
@@ -39,7 +50,8 @@ use leasehold_common::ids::IdempotencyKey;
 )]
 #[command(
     after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not active, 4 no such object, \
-    5 permission, 6 refused by policy, 7 pending or timed out with --wait, 8 scheduler unreachable."
+    5 permission, 6 refused by policy, 7 pending or timed out with --wait, 8 scheduler unreachable. \
+    `plan`: 0 it would have its hardware, 7 it would wait, 6 it could never be."
 )]
 pub struct Cli {
     /// What applies to every command.
@@ -67,6 +79,18 @@ pub enum Command {
     /// Rights to hardware, from a start to an end.
     #[command(subcommand)]
     Leases(Leases),
+    /// What would become of a request: where it would go, when, and why. Changes nothing.
+    #[command(subcommand)]
+    Plan(Plan),
+    /// The rules of the house: floors, ceilings, isolation, turnaround, who may be reclaimed.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Power budgets, and what is booked and drawn below them.
+    #[command(subcommand)]
+    Power(Power),
+    /// Nodes booked for the people who look after them.
+    #[command(subcommand)]
+    Maintenance(Maintenance),
     /// Why a lease is where it is, or why it waits.
     Explain(Explain),
     /// What has happened, one line per log record.

@@ -132,14 +132,19 @@ fn problem_exit(code: &ProblemCode) -> Exit {
         | P::InvalidBody
         | P::BodyTooLarge
         | P::UnknownSku
+        | P::InvalidPolicy
         | P::IdempotencyMismatch => Exit::Usage,
         P::IllegalState => Exit::NotActive,
-        P::UnknownAccount | P::UnknownLease | P::LeaseLeftLedger | P::UnknownNode => {
-            Exit::NoSuchObject
-        }
+        P::UnknownAccount
+        | P::UnknownLease
+        | P::LeaseLeftLedger
+        | P::UnknownNode
+        | P::UnknownPolicy
+        | P::UnknownMaintenance => Exit::NoSuchObject,
         P::Forbidden => Exit::Permission,
         P::QuotaExceeded
         | P::NeverFits
+        | P::Booked
         | P::StaleGeneration
         | P::ConfirmationNeeded
         | P::TooManyPending => Exit::Refused,
@@ -169,9 +174,13 @@ mod tests {
         4 unknown-lease
         4 lease-left-ledger
         4 unknown-node
+        4 unknown-policy
+        4 unknown-maintenance
         1 account-exists
         6 quota-exceeded
         6 never-fits
+        2 invalid-policy
+        6 booked
         2 idempotency-mismatch
         3 illegal-state
         6 stale-generation

@@ -99,6 +99,9 @@ fn line(record: &LogRecord) -> String {
             .as_ref()
             .map(|account| format!("account {account}")),
         subject.node.as_ref().map(|node| format!("node {node}")),
+        subject.policy.map(|number| format!("policy {number}")),
+        subject.power.as_ref().map(|place| format!("power {place}")),
+        subject.maintenance.map(|id| format!("maintenance {id}")),
     ];
     let whom: Vec<String> = whom.into_iter().flatten().collect();
     let what = &record.attributes;

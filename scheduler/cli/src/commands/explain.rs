@@ -186,6 +186,9 @@ fn lost_by(field: &ScoreField, other: &Candidate, winner: &Candidate) -> String 
 fn unblocked(by: &Unblock) -> String {
     match by {
         Unblock::LeaseEnds { lease, at } => format!("lease {lease} ends, booked {}", second(*at)),
+        Unblock::MaintenanceEnds { maintenance, at } => {
+            format!("maintenance {maintenance} ends, booked {}", second(*at))
+        }
         Unblock::NodesReturn { nodes } => {
             format!(
                 "{} returned by leases that have ended",

@@ -10,7 +10,11 @@ mod hostlist;
 mod leases;
 mod ledger;
 mod log;
+mod maintenance;
 mod nodes;
+mod plan;
+mod policy;
+mod power;
 mod status;
 mod wait;
 
@@ -31,6 +35,10 @@ pub async fn run(command: Command, session: &mut Session<'_>) -> Result<Exit, Fa
         Command::Gpus(verb) => gpus::run(&verb, session).await,
         Command::Accounts(verb) => accounts::run(&verb, session).await,
         Command::Leases(verb) => leases::run(verb, session).await,
+        Command::Plan(verb) => plan::run(&verb, session).await,
+        Command::Policy(verb) => policy::run(&verb, session).await,
+        Command::Power(verb) => power::run(&verb, session).await,
+        Command::Maintenance(verb) => maintenance::run(&verb, session).await,
         Command::Explain(args) => explain::run(&args, session).await,
         Command::Events(args) => events::run(&args, session).await,
         Command::Log(verb) => log::run(&verb, session),

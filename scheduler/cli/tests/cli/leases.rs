@@ -40,6 +40,8 @@ fn active() -> LeaseView {
         energy_wh: 0,
         reason: None,
         earliest: None,
+        held_until: None,
+        gpu_cap_watts: None,
         name: None,
     }
 }

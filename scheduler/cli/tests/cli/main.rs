@@ -10,5 +10,6 @@ mod errors;
 mod leases;
 mod local;
 mod nodes;
+mod rules;
 mod server;
 mod usage;

@@ -33,6 +33,7 @@ fn free(number: u32) -> NodeView {
         gpus_leased: 0,
         power_watts: 900,
         leases: Vec::new(),
+        maintenance: Vec::new(),
         agent: Some("0.1.0".into()),
         driver: Some("570.86.15".into()),
         trouble: None,
@@ -47,6 +48,7 @@ fn leased(number: u32) -> NodeView {
         gpus_leased: 8,
         power_watts: 5_400,
         leases: vec![LeaseId(7)],
+        maintenance: Vec::new(),
         ..free(number)
     }
 }

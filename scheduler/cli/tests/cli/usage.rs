@@ -28,7 +28,10 @@ fn values_that_cannot_be_are_refused_before_anything_is_sent() {
         ("--gpus -2 --for 1h", "a whole number, 1 or more"),
         ("--nodes 99999999999 --for 1h", "'99999999999'"),
         ("--nodes 1 --gpus 1", "cannot be used with"),
-        ("--for 1h", "<--nodes <N>|--gpus <N>>"),
+        (
+            "--for 1h",
+            "<--nodes <N|MIN..N>|--unit <PREFIX>|--gpus <N>>",
+        ),
         ("--nodes 1 --for soon", "no length of time such as 90s"),
         ("--nodes 1 --until tomorrow", "no RFC 3339 instant"),
         (

@@ -41,6 +41,7 @@ impl State {
                     self.retry(id, now);
                 }
             }
+            LeaseState::Held => self.let_go(id, now),
             LeaseState::Scheduled => self.prepare_when_free(id, now),
             LeaseState::Preparing if ended => self.release(id, "access ended", now),
             LeaseState::Preparing => self.delay(id, now),
@@ -60,8 +61,7 @@ impl State {
                 self.set_condition(id, ConditionKind::MeterGap, Some(condition));
                 self.close(id, "closed without every node's last reading", now);
             }
-            LeaseState::Held
-            | LeaseState::Closed
+            LeaseState::Closed
             | LeaseState::Rejected
             | LeaseState::Lapsed
             | LeaseState::Cancelled
@@ -69,9 +69,17 @@ impl State {
         }
     }
 
+    /// Nobody has committed in time: the hardware is for others.
+    fn let_go(&mut self, id: LeaseId, now: Timestamp) {
+        let held = self.leases[&id].clone();
+        self.move_lease_because(id, LeaseState::Lapsed, "nobody committed in time", now);
+        self.unbook(&held);
+        self.capacity_grew = true;
+    }
+
     /// Sends a booked lease's grants out, once its nodes are rid of those before it. A node that is
     /// late in giving hardware back delays whoever is next; it never has two grants for one GPU.
-    fn prepare_when_free(&mut self, id: LeaseId, now: Timestamp) {
+    pub(crate) fn prepare_when_free(&mut self, id: LeaseId, now: Timestamp) {
         let late: NodeSet = self.leases[&id]
             .nodes()
             .filter(|index| {

@@ -45,6 +45,7 @@ pub(crate) fn wake_time(lease: &LeaseRecord, settings: &CoreSettings) -> Option<
             let lapses = lease.created + PENDING_MAX;
             Some(earliest.map_or(lapses, |at| at.min(lapses)))
         }
+        LeaseState::Held => lease.held_until,
         LeaseState::Scheduled => lease.start.map(|start| start - settings.prepare_lead),
         LeaseState::Preparing => match (lease.start, lease.access_end) {
             (Some(start), _) if start > lease.since => Some(start),
@@ -54,8 +55,7 @@ pub(crate) fn wake_time(lease: &LeaseRecord, settings: &CoreSettings) -> Option<
         LeaseState::Draining => lease.access_end,
         LeaseState::Releasing => Some(lease.since + RETURN_MAX),
         LeaseState::Settling => Some(lease.since + SETTLE_MAX),
-        LeaseState::Held
-        | LeaseState::Closed
+        LeaseState::Closed
         | LeaseState::Rejected
         | LeaseState::Lapsed
         | LeaseState::Cancelled

@@ -1,6 +1,7 @@
 //! Getting hardware.
 
 use crate::draft::Entry;
+use crate::maintenance::in_words_of_people;
 use crate::state::State;
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::LeaseId;
@@ -16,8 +17,16 @@ const RETRIED: usize = 100;
 impl State {
     /// What the packing engine says to a request now.
     pub(crate) fn decide(&self, spec: &LeaseSpec, now: Timestamp) -> Decision {
-        let request = Request::from(spec);
-        plan(&self.cell, &request, &self.settings.policy, now)
+        let mut request = Request::from(spec);
+        self.fit_quota(&mut request);
+        let mut decision = plan(&self.cell, &request, &self.settings.policy, now);
+        match &mut decision {
+            Decision::Placed { why, .. } | Decision::Wait { why, .. } | Decision::Never { why } => {
+                why.policy = Some(self.policies.digest());
+                in_words_of_people(why);
+            }
+        }
+        decision
     }
 
     /// Gives a requested lease the hardware of a plan made on this very state.
@@ -51,21 +60,23 @@ impl State {
             why: Some(why),
             ..Entry::default()
         };
-        self.move_lease(
-            id,
-            LeaseState::Scheduled,
-            entry,
-            EventName::PlacementDecided,
-            now,
-        );
+        let lease = self.leases.get_mut(&id).expect("it was put back above");
+        // Nobody is to hold hardware beyond the end of what it is held for.
+        let held_until = lease.hold.map(|hold| now + hold);
+        lease.held_until = held_until.map(|at| lease.access_end.map_or(at, |end| end.min(at)));
+        let to = match lease.held_until {
+            Some(_) => LeaseState::Held,
+            None => LeaseState::Scheduled,
+        };
+        self.move_lease(id, to, entry, EventName::PlacementDecided, now);
         self.renew_term(id);
         let lease = self.leases[&id].clone();
         self.book(&lease).expect("the plan was made on this state");
-        if lease
-            .start
-            .is_some_and(|start| start <= now + self.settings.prepare_lead)
-        {
-            self.prepare(id, now);
+        if to == LeaseState::Scheduled {
+            let soon = now + self.settings.prepare_lead;
+            if lease.start.is_some_and(|start| start <= soon) {
+                self.prepare(id, now);
+            }
         }
     }
 
@@ -78,7 +89,7 @@ impl State {
             .filter_map(|node| {
                 let sku = sku?;
                 let taken = plan.gpus.get(&node).map_or(sku.gpus, |slots| slots.len());
-                Some(sku.envelope(taken))
+                Some(sku.envelope_capped(taken, lease.spec.gpu_cap_watts))
             })
             .sum();
         lease.start = Some(plan.start);
@@ -89,6 +100,7 @@ impl State {
             to: plan.end,
             nodes: plan.nodes,
             gpus: plan.gpus,
+            spares: plan.spares,
             envelope_mw: envelope,
             reason: SegmentReason::Placed,
         });
@@ -121,11 +133,21 @@ impl State {
     pub(crate) fn retry(&mut self, id: LeaseId, now: Timestamp) {
         let lease = &self.leases[&id];
         if let Some(over) = self.still_over_quota(&lease.spec) {
-            return self.wait(id, over.explanation(Outcome::Wait), now);
+            return self.wait(
+                id,
+                over.explanation(Outcome::Wait, self.policies.digest()),
+                now,
+            );
         }
         let decision = self.decide(&lease.spec, now);
         match decision {
-            Decision::Placed { plan, why } => self.carry_out(id, plan, why, None, now),
+            Decision::Placed { plan, why } => match self.plan_over_quota(&lease.spec, &plan) {
+                Some(over) => {
+                    let why = over.explanation(Outcome::Wait, self.policies.digest());
+                    self.wait(id, why, now);
+                }
+                None => self.carry_out(id, plan, why, None, now),
+            },
             Decision::Wait { why, .. } => self.wait(id, why, now),
             Decision::Never { why } => {
                 // Accepted once, impossible now: the nodes it needs have left. They may come back

@@ -6,8 +6,9 @@
 use crate::state::State;
 use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::AccountName;
-use leasehold_common::lease::LeaseSpec;
+use leasehold_common::lease::{Digest, LeaseSpec, Shape};
 use leasehold_common::sku::Sku;
+use leasehold_placement::{Plan, Request};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -37,6 +38,49 @@ impl State {
         (over.used + over.wants > over.quota).then_some(over)
     }
 
+    /// Brings what a gang would rather have down to what its account's quota leaves, as far as it can
+    /// do with less.
+    pub(crate) fn fit_quota(&self, request: &mut Request) {
+        let Some(quota) = self
+            .accounts
+            .get(&request.account)
+            .and_then(|account| account.quota_gpus)
+        else {
+            return;
+        };
+        let per_node = self
+            .settings
+            .skus
+            .get(&request.sku)
+            .map_or(1, |sku| u64::from(sku.gpus));
+        let left = u64::from(quota).saturating_sub(self.gpus_of(&request.account));
+        if let Shape::Nodes {
+            count,
+            at_least: Some(least),
+            ..
+        } = &mut request.shape
+        {
+            let nodes = u32::try_from(left / per_node.max(1)).unwrap_or(u32::MAX);
+            *count = nodes.clamp(*least, *count);
+        }
+    }
+
+    /// What keeps a plan from its account's quota: how much a unit or spares come to is known only
+    /// when they are planned.
+    pub(crate) fn plan_over_quota(&self, spec: &LeaseSpec, plan: &Plan) -> Option<OverQuota> {
+        let quota = self.accounts.get(&spec.account)?.quota_gpus?;
+        let sku = self.settings.skus.get(&spec.sku)?;
+        let parts: u64 = plan.gpus.values().map(|slots| u64::from(slots.len())).sum();
+        let whole = plan.nodes.len() - plan.gpus.len();
+        let over = OverQuota {
+            account: spec.account.clone(),
+            quota: u64::from(quota),
+            used: self.gpus_of(&spec.account),
+            wants: parts + whole as u64 * u64::from(sku.gpus),
+        };
+        (over.used + over.wants > over.quota).then_some(over)
+    }
+
     /// The same for a request that was accepted; its account and its SKU may be gone since.
     pub(crate) fn still_over_quota(&self, spec: &LeaseSpec) -> Option<OverQuota> {
         let quota = self.accounts.get(&spec.account)?.quota_gpus;
@@ -51,7 +95,7 @@ impl OverQuota {
     }
 
     /// Why the request gets nothing.
-    pub fn explanation(&self, outcome: Outcome) -> Explanation {
+    pub fn explanation(&self, outcome: Outcome, policy: Digest) -> Explanation {
         Explanation {
             outcome,
             evaluated: 0,
@@ -69,7 +113,7 @@ impl OverQuota {
             unblocked_by: vec![Unblock::QuotaFreed {
                 gpus: self.wants - self.left(),
             }],
-            policy: None,
+            policy: Some(policy),
         }
     }
 }

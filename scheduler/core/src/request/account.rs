@@ -3,6 +3,7 @@
 use super::{Answer, Asked};
 use crate::command::{View, Written};
 use crate::draft::Entry;
+use crate::maintenance::HOLDER;
 use crate::state::State;
 use leasehold_common::account::Account;
 use leasehold_common::api::{CreateAccount, Problem, ProblemCode};
@@ -13,6 +14,10 @@ use leasehold_common::record::{Unknown, Version};
 impl State {
     pub(super) fn create_account(&mut self, wish: &CreateAccount, asked: Asked<'_>) -> Answer {
         let name = &wish.name;
+        if name.as_str() == HOLDER {
+            let allowed = "another name: this one stands for maintenance";
+            return Err(Problem::field("name", name, allowed));
+        }
         if self.accounts.contains_key(name) {
             let detail = format!("account {name} exists already");
             return Err(Problem::new(ProblemCode::AccountExists, detail).about(

@@ -17,6 +17,10 @@ const LENGTH_MIN: Span = Span::from_secs(1);
 /// The longest lease, and how far ahead it may start: ten years.
 const LENGTH_MAX: Span = Span::from_hours(24 * 3653);
 
+/// The longest hardware is held for somebody who has not taken it: long enough to ask whoever has to
+/// be asked, short enough that an offer that was forgotten does not cost a day's rent.
+const HOLD_MAX: Span = Span::from_hours(24);
+
 /// How far in the past a start may lie and still mean "now": what it takes to type it.
 const START_SLACK: Span = Span::from_mins(1);
 
@@ -52,9 +56,11 @@ impl State {
             )
         })?;
         check_shape(&wish.shape, sku)?;
+        self.check_place(&wish.shape)?;
         check_host(wish.host, sku)?;
         check_cap(wish.gpu_cap_watts, sku)?;
         let start = check_times(&wish, account.side, now)?;
+        check_hold(wish.hold)?;
         check_name(wish.name.as_deref())?;
         let spec = LeaseSpec {
             account: wish.account,
@@ -70,6 +76,19 @@ impl State {
             name: wish.name,
         };
         Ok((spec, account, sku))
+    }
+}
+
+impl State {
+    fn check_place(&self, shape: &Shape) -> Result<(), Problem> {
+        match shape {
+            Shape::Unit { prefix } if !self.is_place(prefix) => Err(Problem::field(
+                "shape.prefix",
+                prefix,
+                "a place below which nodes are admitted, or the empty prefix for the whole cell",
+            )),
+            Shape::Unit { .. } | Shape::Nodes { .. } | Shape::Gpus { .. } => Ok(()),
+        }
     }
 }
 
@@ -104,11 +123,6 @@ fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
             spares,
         } => {
             between("shape.count", *count, 1, NODES_MAX, "nodes".to_owned())?;
-            let rigid = at_least.is_none() && *spares == 0;
-            if !rigid {
-                let allowed = "a count alone: neither at_least nor spares are planned yet";
-                return Err(Problem::field("shape", shape, allowed));
-            }
             if let Some(least) = at_least {
                 let of = "nodes, the count asked for".to_owned();
                 between("shape.at_least", *least, 1, *count, of)?;
@@ -121,11 +135,7 @@ fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
             let of = format!("GPUs of one {}", sku.name);
             between("shape.count", *count, 1, u32::from(sku.gpus), of)
         }
-        Shape::Unit { prefix } => Err(Problem::field(
-            "shape.kind",
-            format!("unit of {prefix}"),
-            "nodes or gpus",
-        )),
+        Shape::Unit { .. } => Ok(()),
     }
 }
 
@@ -195,6 +205,16 @@ fn check_times(
             "for or until: only leases of internal accounts may have an open end",
         )),
         (Some(_), None, _) | (None, Some(_), _) | (None, None, Side::Internal) => Ok(start),
+    }
+}
+
+fn check_hold(hold: Option<Span>) -> Result<(), Problem> {
+    match hold {
+        Some(hold) if !(LENGTH_MIN..=HOLD_MAX).contains(&hold) => {
+            let allowed = format!("{LENGTH_MIN} to {HOLD_MAX}");
+            Err(Problem::field("hold", hold, allowed))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -5,13 +5,14 @@ use crate::command::{View, Written};
 use crate::draft::Entry;
 use crate::lease::OverQuota;
 use crate::state::State;
-use leasehold_common::api::{CreateLease, LeaseView, Problem, ProblemCode};
+use leasehold_common::api::{CreateLease, Problem, ProblemCode};
 use leasehold_common::class::Side;
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::{Generation, LeaseId, Term};
-use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, NodeProgress};
+use leasehold_common::lease::{Idempotency, LeaseRecord, LeaseSpec, LeaseState, NodeProgress};
 use leasehold_common::log::{Attributes, EventName, Inputs, Subject};
 use leasehold_common::record::{Unknown, Version};
+use leasehold_common::time::{Span, Timestamp};
 use leasehold_placement::Decision;
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ const PENDING_MAX: usize = 100_000;
 
 impl State {
     pub(super) fn create_lease(&mut self, wish: CreateLease, asked: Asked<'_>) -> Answer {
+        let hold = wish.hold;
         let (spec, account, sku) = self.check_wish(wish, asked.now)?;
         let side = account.side;
         let over = self.over_quota(&spec, account.quota_gpus, sku);
@@ -28,6 +30,8 @@ impl State {
         if let Decision::Never { why } = decision {
             return Err(self.never_fits(&spec, why, asked));
         }
+        let planned = decision.plan();
+        let over = over.or_else(|| self.plan_over_quota(&spec, planned?));
         if let Some(over) = over {
             return Err(self.refuse_quota(&spec, &over, asked));
         }
@@ -36,16 +40,21 @@ impl State {
             return Err(Problem::new(ProblemCode::TooManyPending, detail));
         }
         if asked.dry_run {
-            let view = self.would_be(spec, side, decision, asked);
+            let lease = self.would_be(spec, side, hold, decision, asked.now);
             return Ok(Written {
                 status: 200,
                 replayed: false,
-                view: View::Lease(view),
+                view: View::Lease(Box::new(self.lease_view(&lease, true))),
             });
         }
+        let asker = Asker {
+            uid: asked.actor.uid,
+            remembered: asked.remembered(201),
+            now: asked.now,
+        };
         let id = self.head.next_lease;
         self.head.next_lease = id.next();
-        self.insert_lease(new_lease(id, spec, side, asked))
+        self.insert_lease(new_lease(id, spec, side, hold, asker))
             .expect("a new lease holds nothing");
         let actor = Some(asked.actor.clone());
         match decision {
@@ -83,22 +92,6 @@ impl State {
         })
     }
 
-    /// What the lease would be, without making it.
-    fn would_be(
-        &self,
-        spec: LeaseSpec,
-        side: Side,
-        decision: Decision,
-        asked: Asked<'_>,
-    ) -> Box<LeaseView> {
-        let mut lease = new_lease(self.head.next_lease, spec, side, asked);
-        lease.explanation = Some(decision.why().clone());
-        if let Some(plan) = decision.plan() {
-            self.enter_plan(&mut lease, plan.clone());
-        }
-        Box::new(self.lease_view(&lease, true))
-    }
-
     /// Refuses what no state of this cell could hold. The decision is logged; nothing else is
     /// changed.
     fn never_fits(&mut self, spec: &LeaseSpec, why: Explanation, asked: Asked<'_>) -> Problem {
@@ -113,7 +106,7 @@ impl State {
     }
 
     fn refuse_quota(&mut self, spec: &LeaseSpec, over: &OverQuota, asked: Asked<'_>) -> Problem {
-        let why = over.explanation(Outcome::Never);
+        let why = over.explanation(Outcome::Never, self.policies.digest());
         let mut problem = Problem::new(ProblemCode::QuotaExceeded, over.to_string()).about(
             "shape",
             &spec.shape,
@@ -159,31 +152,47 @@ impl State {
     }
 }
 
-fn new_lease(id: LeaseId, spec: LeaseSpec, side: Side, asked: Asked<'_>) -> LeaseRecord {
+/// Who a new lease is for, as far as its record says.
+pub(super) struct Asker {
+    pub uid: u32,
+    pub remembered: Option<Idempotency>,
+    pub now: Timestamp,
+}
+
+/// A lease that was just asked for.
+pub(super) fn new_lease(
+    id: LeaseId,
+    spec: LeaseSpec,
+    side: Side,
+    hold: Option<Span>,
+    asker: Asker,
+) -> LeaseRecord {
     LeaseRecord {
         version: Version::CURRENT,
         id,
         spec,
         side,
         state: LeaseState::Requested,
-        since: asked.now,
+        since: asker.now,
         conditions: BTreeMap::new(),
         term: Term {
             generation: Generation(0),
             ..Term::default()
         },
         term_seq: leasehold_common::ids::Seq(0),
-        uid: asked.actor.uid,
-        created: asked.now,
+        uid: asker.uid,
+        created: asker.now,
         start: None,
         access_end: None,
         wipe_not_before: None,
         closed: None,
+        hold,
+        held_until: None,
         placement: Vec::new(),
         progress: NodeProgress::default(),
         energy_mj: 0,
         explanation: None,
-        idempotency: asked.remembered(201).into_iter().collect(),
+        idempotency: asker.remembered.into_iter().collect(),
         unknown: Unknown::default(),
     }
 }

@@ -100,7 +100,11 @@ impl State {
         Ok(self.written(id, 200))
     }
 
-    fn find(&self, id: LeaseId, if_match: Option<Generation>) -> Result<&LeaseRecord, Problem> {
+    pub(super) fn find(
+        &self,
+        id: LeaseId,
+        if_match: Option<Generation>,
+    ) -> Result<&LeaseRecord, Problem> {
         let lease = self.known_lease(id)?;
         match if_match {
             Some(wanted) if wanted != lease.term.generation => {
@@ -203,7 +207,7 @@ impl State {
     }
 
     /// Keeps a write in the record it changed, so that a retry of it is known.
-    fn remember(&mut self, id: LeaseId, asked: Asked<'_>) {
+    pub(super) fn remember(&mut self, id: LeaseId, asked: Asked<'_>) {
         let Some(known) = asked.remembered(200) else {
             return;
         };
@@ -221,7 +225,7 @@ impl State {
         }
     }
 
-    fn written(&self, id: LeaseId, status: u16) -> Written {
+    pub(super) fn written(&self, id: LeaseId, status: u16) -> Written {
         let view = Box::new(self.lease_view(&self.leases[&id], true));
         Written {
             status,

@@ -3,7 +3,7 @@
 use super::Answer;
 use crate::command::{View, Write, Written};
 use crate::state::{Changed, State};
-use leasehold_common::api::{Problem, ProblemCode};
+use leasehold_common::api::{PolicyChange, Problem, ProblemCode};
 use leasehold_common::lease::Idempotency;
 use leasehold_common::log::Actor;
 
@@ -23,6 +23,28 @@ impl State {
                 let account = &self.accounts[name];
                 let view = View::Account(self.account_view(account));
                 (account.idempotency.iter().find(is_it)?, view)
+            }
+            Changed::Policy(number) => {
+                let known = self.policies.record(*number)?.idempotency.as_ref();
+                let change = PolicyChange {
+                    dry_run: false,
+                    version: self.policy_summary(*number),
+                    breaks: self.broken_by(self.policies.get(*number)?),
+                };
+                let view = View::PolicyChange(Box::new(change));
+                (known.filter(is_it)?, view)
+            }
+            Changed::Power(prefix) => {
+                let record = self.power.get(prefix)?;
+                let view = self.power_view(record, self.head.now);
+                let view = View::PowerBudget(Box::new(view));
+                (record.idempotency.as_ref().filter(is_it)?, view)
+            }
+            Changed::Maintenance(id) => {
+                let record = self.maintenance.get(id)?;
+                let view = self.maintenance_view(record, self.head.now);
+                let known = record.idempotency.iter().find(is_it)?;
+                (known, View::Maintenance(Box::new(view)))
             }
         };
         if known.body != *body {

@@ -4,10 +4,16 @@ mod account;
 mod admission;
 mod admit;
 mod check;
+mod commit;
 mod create;
 mod end;
+mod extend;
 mod import;
 mod known;
+mod maintenance;
+mod plan;
+mod policy;
+mod power;
 
 pub(crate) use admission::Admission;
 
@@ -69,6 +75,15 @@ impl State {
             Command::CreateLease(wish) => self.create_lease(wish, asked),
             Command::EndLease(lease, wish) => self.end_lease(lease, &wish, write.if_match, asked),
             Command::CancelLease(lease) => self.cancel_lease(lease, write.if_match, asked),
+            Command::ExtendLease(lease, wish) => {
+                self.extend_lease(lease, &wish, write.if_match, asked)
+            }
+            Command::CommitLease(lease) => self.commit_lease(lease, write.if_match, asked),
+            Command::SetPolicy(wish) => self.set_policy(wish, write.if_match, asked),
+            Command::RollbackPolicy(wish) => self.rollback_policy(wish, write.if_match, asked),
+            Command::SetPowerBudget(wish) => self.set_power_budget(&wish, asked),
+            Command::CreateMaintenance(wish) => self.create_maintenance(&wish, asked),
+            Command::EndMaintenance(id) => self.end_maintenance(id, asked),
             Command::ImportNodes(wish) => return self.import_nodes(id, &wish, asked),
             Command::AdmitNodes(wish) => return self.admit_nodes(id, &wish, asked),
             // A ledger that decides is not in need of recovery; one that is frozen never gets here.
@@ -77,5 +92,20 @@ impl State {
                 "the ledger is not behind anything",
             )),
         })
+    }
+}
+
+/// The longest reason that is kept.
+const WHY_MAX: usize = 256;
+
+/// Whether words for the log are fit for it.
+fn check_why(field: &str, why: Option<&str>) -> Result<(), Problem> {
+    match why {
+        Some(why) if why.len() > WHY_MAX || why.chars().any(char::is_control) => {
+            let shown: String = why.chars().filter(|c| !c.is_control()).take(80).collect();
+            let allowed = format!("up to {WHY_MAX} bytes without control characters");
+            Err(Problem::field(field, shown, allowed))
+        }
+        Some(_) | None => Ok(()),
     }
 }

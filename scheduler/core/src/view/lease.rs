@@ -71,6 +71,8 @@ impl State {
             energy_wh: lease.energy_mj / MILLIJOULES_PER_WATT_HOUR,
             reason: why.and_then(|why| why.reason().cloned()),
             earliest: why.and_then(|why| why.earliest),
+            held_until: lease.held_until,
+            gpu_cap_watts: lease.spec.gpu_cap_watts,
             name: lease.spec.name.clone(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod lease;
 mod node;
+mod policy;
 mod status;
 
 pub use status::Surroundings;
@@ -12,6 +13,7 @@ use leasehold_common::api::{ExplainView, List, Problem, ProblemCode};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::LeaseRecord;
 use leasehold_common::ledger::LedgerHead;
+use leasehold_common::maintenance::MaintenanceState;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -103,6 +105,36 @@ impl State {
             Query::Lease(id) => self.one_lease(self.known_lease(*id)?, false),
             Query::Explain(id) => self.one_lease(self.known_lease(*id)?, true),
             Query::Past { lease, explained } => self.one_lease(lease, *explained),
+            Query::Plan(wish) => View::Explain(Box::new(self.plan_view((**wish).clone(), now)?)),
+            Query::Policies => {
+                let numbers = self.policies.numbers();
+                let items = numbers.map(|n| self.policy_summary(n)).collect();
+                View::Policies(List::new("PolicyList", index, items))
+            }
+            Query::Policy(number) => View::Policy(Box::new(self.policy_view(*number)?)),
+            Query::Power { prefix } => {
+                if let Some(prefix) = prefix
+                    .as_ref()
+                    .filter(|prefix| !self.power.contains_key(*prefix) && !self.is_place(prefix))
+                {
+                    let allowed = "a place below which nodes are admitted";
+                    return Err(Problem::field("prefix", prefix, allowed));
+                }
+                let items = self.power_views(prefix.as_ref(), now);
+                View::Power(List::new("PowerList", index, items))
+            }
+            Query::Maintenances { all } => {
+                let records = self.maintenance.values();
+                let items = records
+                    .filter(|record| *all || record.state == MaintenanceState::Booked)
+                    .map(|record| self.maintenance_view(record, now))
+                    .collect();
+                View::Maintenances(List::new("MaintenanceList", index, items))
+            }
+            Query::Maintenance(id) => {
+                let record = self.known_maintenance(*id)?;
+                View::Maintenance(Box::new(self.maintenance_view(record, now)))
+            }
         })
     }
 
@@ -128,7 +160,7 @@ impl State {
         })
     }
 
-    fn explain_view(&self, lease: &LeaseRecord) -> ExplainView {
+    pub(crate) fn explain_view(&self, lease: &LeaseRecord) -> ExplainView {
         let explanation = lease.explanation.clone();
         let mentioned = explanation.iter().flat_map(|why| {
             why.winner

@@ -1,10 +1,11 @@
 //! Nodes and GPUs.
 
+use crate::maintenance::Booker;
 use crate::node::{Node, Presence};
 use crate::state::State;
 use leasehold_common::api::{GpuView, NodeView};
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::LeaseState;
+use leasehold_common::lease::{GpuSlots, LeaseState};
 use leasehold_common::node::{NodeState, StateReason};
 use leasehold_common::time::Timestamp;
 
@@ -45,7 +46,17 @@ impl State {
         let fleet = &node.fleet;
         let index = fleet.index;
         let versions = node.report.as_ref().map(|report| &report.versions);
-        let holds = self.cell.holds(index).next();
+        let holds: Vec<_> = self.cell.holds(index).collect();
+        let first_lease = holds
+            .iter()
+            .find(|hold| Booker::of(hold.lease).lease().is_some());
+        let maintenance = holds
+            .iter()
+            .filter_map(|hold| match Booker::of(hold.lease) {
+                Booker::Lease(_) => None,
+                Booker::Maintenance(id) => Some(id),
+            })
+            .collect();
         NodeView {
             name: fleet.name.clone(),
             index: Some(index),
@@ -57,7 +68,7 @@ impl State {
             path: Some(fleet.path.clone()),
             sku: Some(fleet.sku.clone()),
             owner: Some(fleet.owner),
-            side: holds.map(|hold| hold.holder.class.side()),
+            side: first_lease.map(|hold| hold.holder.class.side()),
             gpus: u32::try_from(fleet.gpus.len()).unwrap_or(u32::MAX),
             gpus_free: u32::from(self.cell.free_gpus(index, now).len()),
             gpus_leased: self.gpus_held(node, now),
@@ -66,6 +77,7 @@ impl State {
                 .as_ref()
                 .map_or(0, |health| health.power().watts()),
             leases: node.leases.iter().copied().collect(),
+            maintenance,
             agent: versions.map(|v| v.agent.clone()),
             driver: versions.and_then(|v| v.driver.clone()),
             trouble: node
@@ -76,7 +88,10 @@ impl State {
     }
 
     pub(crate) fn gpus_held(&self, node: &Node, now: Timestamp) -> u32 {
-        let held = self.cell.held_gpus(node.fleet.index, now);
+        let holds = self.cell.holds(node.fleet.index);
+        let held = holds
+            .filter(|hold| Booker::of(hold.lease).lease().is_some() && hold.has_at(now))
+            .fold(GpuSlots::NONE, |held, hold| held.union(hold.slots));
         (0_u8..)
             .zip(&node.fleet.gpus)
             .map(|(slot, _)| u32::from(held.contains(slot)))
@@ -104,6 +119,7 @@ impl State {
                 gpus_leased: 0,
                 power_watts: stranger.health.as_ref().map_or(0, |h| h.power().watts()),
                 leases: Vec::new(),
+                maintenance: Vec::new(),
                 agent: report.map(|r| r.versions.agent.clone()),
                 driver: report.and_then(|r| r.versions.driver.clone()),
                 trouble: stranger.health.as_ref().and_then(|h| h.trouble.clone()),
@@ -132,7 +148,7 @@ impl State {
                     .into_iter()
                     .flat_map(|h| h.reasons.iter().map(ToString::to_string))
                     .collect(),
-                lease: hold.map(|hold| hold.lease),
+                lease: hold.and_then(|hold| Booker::of(hold.lease).lease()),
                 power_watts: health.and_then(|h| h.power_mw.value()).map(|p| p.watts()),
                 limit_watts: health.and_then(|h| h.limit_mw.value()).map(|p| p.watts()),
                 celsius: health.and_then(|h| h.temperature.value()).map(|t| t.0),

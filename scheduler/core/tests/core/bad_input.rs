@@ -165,6 +165,14 @@ fn rows(now: Timestamp) -> Vec<Row> {
             "2036",
         ),
         (
+            "a hold for years",
+            lease(|w| w.hold = Some(long)),
+            Code::InvalidField,
+            "hold",
+            "4015d",
+            "1s to 1d",
+        ),
+        (
             "a name with a newline",
             lease(|w| w.name = Some("a\nb".into())),
             Code::InvalidField,

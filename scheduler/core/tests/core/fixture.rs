@@ -13,6 +13,7 @@ use leasehold_common::node::{
     CpuInfo, GpuHealth, GpuInfo, GpuProcess, HealthReason, HealthReport, LiveRecord, NodeReport,
     Reading, Verdict, Versions,
 };
+use leasehold_common::policy::Policy;
 use leasehold_common::record::{self, Unknown, Version};
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::{Span, Timestamp};
@@ -22,7 +23,6 @@ use leasehold_core::command::{Command, Query, View, Write, Written};
 use leasehold_core::{
     Batch, CoreSettings, Effect, Event, Liveness, Loaded, RequestId, State, Surroundings, step,
 };
-use leasehold_placement::Policy;
 use std::collections::{BTreeMap, VecDeque};
 
 /// When every story begins.
@@ -40,6 +40,7 @@ pub fn settings() -> CoreSettings {
         skus: SkuCatalogue::built_in(),
         policy: Policy {
             turnaround: minutes(10),
+            ..Policy::default()
         },
         liveness: Liveness::default(),
         prepare_lead: minutes(5),
@@ -67,6 +68,7 @@ pub fn wish(shape: Shape) -> CreateLease {
         until: None,
         host: None,
         gpu_cap_watts: None,
+        hold: None,
         name: None,
     }
 }

@@ -30,7 +30,8 @@ fn an_explanation_of_a_wait() {
     "earliest":"2026-09-21T16:23:20.000Z",
     "unblocked_by":[{"kind":"lease-ends",
     "lease":1,
-    "at":"2026-09-21T16:13:20.000Z"}]}
+    "at":"2026-09-21T16:13:20.000Z"}],
+    "policy":"b3:d33edbee7f79516b98c032dcdc9869a96139e79ee6d5c141bae16904dbe28e87"}
     "#);
 }
 
@@ -67,7 +68,8 @@ fn a_log_record() {
     "sku":"h200",
     "within":"cell",
     "length":"2h"},
-    "now":"2026-09-21T14:13:20.000Z"},
+    "now":"2026-09-21T14:13:20.000Z",
+    "policy":"b3:d33edbee7f79516b98c032dcdc9869a96139e79ee6d5c141bae16904dbe28e87"},
     "why":{"outcome":"placed",
     "evaluated":2,
     "fit":2,
@@ -75,10 +77,6 @@ fn a_log_record() {
     "nodes":"0",
     "gpus":{"0":"0-1"},
     "score":[["side_changes",0],["domains_broken",1],["gpus_stranded",6],["unit_left",1],["idle_before",0],["node_index",0]]},
-    "runners_up":[{"unit":"hall-a/row-1/rack-0",
-    "nodes":"1",
-    "gpus":{"1":"0-1"},
-    "score":[["side_changes",0],["domains_broken",1],["gpus_stranded",6],["unit_left",1],["idle_before",0],["node_index",1]],
-    "lost_by":"node_index"}]}}
+    "policy":"b3:d33edbee7f79516b98c032dcdc9869a96139e79ee6d5c141bae16904dbe28e87"}}
     "#);
 }

@@ -15,9 +15,18 @@ mod life;
 #[cfg(test)]
 mod liveness;
 #[cfg(test)]
+mod maintenance;
+#[cfg(test)]
+mod packing;
+mod policy;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod terms;
 #[cfg(test)]
 mod waiting;
 #[cfg(test)]

@@ -84,13 +84,14 @@ pub(super) enum Cause {
 }
 
 impl Cause {
+    /// In the order in which they are told where they weigh the same.
     pub(super) const ALL: [Self; 6] = [
+        Self::Reserved,
+        Self::Power,
         Self::Held,
         Self::Draining,
         Self::Cleanup,
         Self::Unavailable,
-        Self::Power,
-        Self::Reserved,
     ];
 }
 

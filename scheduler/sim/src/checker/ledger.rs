@@ -400,7 +400,15 @@ impl Ledger {
 }
 
 const fn is_record(key: &Key) -> bool {
-    matches!(key, Key::Lease(_) | Key::Account(_) | Key::Fleet(_))
+    matches!(
+        key,
+        Key::Lease(_)
+            | Key::Account(_)
+            | Key::Fleet(_)
+            | Key::Policy(_)
+            | Key::Power(_)
+            | Key::Maintenance(_)
+    )
 }
 
 fn writes(log: &CommitRecord) -> Rc<[(String, Value)]> {

@@ -354,6 +354,7 @@ fn event(change: &Change) -> Option<Event> {
         | Key::Lease(_)
         | Key::Account(_)
         | Key::Policy(_)
+        | Key::Maintenance(_)
         | Key::Power(_)
         | Key::Fleet(_)
         | Key::Grants(_) => return None,

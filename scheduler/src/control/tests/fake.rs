@@ -98,6 +98,13 @@ impl Service for Fake {
             | Command::CancelLease(_)
             | Command::ImportNodes(_)
             | Command::AdmitNodes(_)
+            | Command::ExtendLease(..)
+            | Command::CommitLease(_)
+            | Command::SetPolicy(_)
+            | Command::RollbackPolicy(_)
+            | Command::SetPowerBudget(_)
+            | Command::CreateMaintenance(_)
+            | Command::EndMaintenance(_)
             | Command::Recover(_) => Ok(written(View::Lease(Box::new(lease())))),
         }
     }

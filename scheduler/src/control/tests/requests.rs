@@ -1,6 +1,6 @@
 use super::harness::{Ask, Daemon};
 use leasehold_common::api::{BODY_MAX_BYTES, EndLease};
-use leasehold_common::ids::{Generation, LeaseId};
+use leasehold_common::ids::{Generation, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, LeaseState};
 use leasehold_common::node::NodeState;
 use leasehold_core::command::{Command, Query};
@@ -38,6 +38,19 @@ async fn every_question_reaches_the_scheduler() {
         ),
         ("/v1/leases/7", Query::Lease(LeaseId(7))),
         ("/v1/leases/7/explain", Query::Explain(LeaseId(7))),
+        ("/v1/policies", Query::Policies),
+        ("/v1/policies/current", Query::Policy(None)),
+        ("/v1/policies/3", Query::Policy(Some(3))),
+        ("/v1/power", Query::Power { prefix: None }),
+        (
+            "/v1/power?prefix=hall-a/row-1",
+            Query::Power {
+                prefix: Some("hall-a/row-1".parse().unwrap()),
+            },
+        ),
+        ("/v1/maintenance", Query::Maintenances { all: false }),
+        ("/v1/maintenance?all", Query::Maintenances { all: true }),
+        ("/v1/maintenance/4", Query::Maintenance(MaintenanceId(4))),
     ] {
         let reply = daemon.get(path).await;
         assert_eq!(reply.status, 200, "{path}: {reply:?}");
@@ -114,6 +127,39 @@ async fn a_write_may_be_dry_and_may_want_a_generation() {
 }
 
 #[tokio::test]
+async fn every_rule_of_the_house_is_written_through_the_same_gate() {
+    let daemon = Daemon::start();
+    for (path, body, wanted) in [
+        (
+            "/v1/policies",
+            r#"{"policy":{"turnaround":"10m"},"why":"x"}"#,
+            "SetPolicy",
+        ),
+        ("/v1/policies/rollback", r#"{"to":2}"#, "RollbackPolicy"),
+        (
+            "/v1/power",
+            r#"{"prefix":"hall-a","steps":[{"watts":420000},{"from":"2027-01-01T00:00:00Z","watts":null}]}"#,
+            "SetPowerBudget",
+        ),
+        (
+            "/v1/maintenance",
+            r#"{"nodes":"h001","to":"2027-01-01T00:00:00Z","reason":"plates"}"#,
+            "CreateMaintenance",
+        ),
+        ("/v1/maintenance/4/end", "", "EndMaintenance"),
+        ("/v1/leases/7/extend", r#"{"for":"2h"}"#, "ExtendLease"),
+        ("/v1/leases/7/commit", "", "CommitLease"),
+    ] {
+        let ask = Ask::post(path, body).with("if-match", "\"3\"");
+        assert_eq!(daemon.ask(ask).await.status, 201, "{path}");
+        let write = daemon.fake.last_write().1;
+        let said = format!("{:?}", write.command);
+        assert!(said.starts_with(wanted), "{path}: {said}");
+        assert_eq!(write.if_match, Some(Generation(3)));
+    }
+}
+
+#[tokio::test]
 async fn the_answer_to_a_retry_says_so() {
     let daemon = Daemon::start();
     let first = daemon.post("/v1/accounts", ACME).await;
@@ -176,6 +222,35 @@ async fn every_refusal_is_a_problem_and_reaches_nobody() {
         ),
         (
             Ask::post("/v1/leases/7/end", "").with("if-match", "\"new\""),
+            seen(422, "invalid-field"),
+        ),
+        (Ask::get("/v1/policies/newest"), seen(422, "invalid-field")),
+        (
+            Ask::get("/v1/power?prefix=a//b"),
+            seen(422, "invalid-field"),
+        ),
+        (
+            Ask::post("/v1/policies", r#"{"policy":{"turnaruond":"10m"}}"#),
+            seen(400, "invalid-body"),
+        ),
+        (
+            Ask::post(
+                "/v1/policies",
+                r#"{"policy":{"floors":[{"side":"both","sku":"h200","nodes":1}]}}"#,
+            ),
+            seen(422, "invalid-field"),
+        ),
+        (
+            // A budget is never lifted by leaving the watts out.
+            Ask::post("/v1/power", r#"{"prefix":"hall-a","steps":[{}]}"#),
+            seen(400, "invalid-body"),
+        ),
+        (
+            Ask::post("/v1/maintenance", r#"{"nodes":"h001"}"#),
+            seen(400, "invalid-body"),
+        ),
+        (
+            Ask::post("/v1/leases/7/extend", r#"{"for":"soon"}"#),
             seen(422, "invalid-field"),
         ),
         (

@@ -167,6 +167,7 @@ fn one_gpu() -> Result<CreateLease> {
         until: None,
         host: None,
         gpu_cap_watts: None,
+        hold: None,
         name: None,
     })
 }

@@ -52,6 +52,8 @@ fn four_nodes_in_a_rack() -> LeaseView {
         energy_wh: 0,
         reason: Some(Reason::Fragmented),
         earliest: Some(at("2026-11-22T10:40:00Z")),
+        held_until: None,
+        gpu_cap_watts: None,
         name: None,
     }
 }
@@ -61,6 +63,7 @@ fn candidate(rack: u32, first: u32, left: i64) -> Candidate {
         unit: format!("hall-1/row-1/rack-{rack}").parse().unwrap(),
         nodes: (first..first + 4).map(NodeIndex).collect(),
         gpus: BTreeMap::new(),
+        spares: leasehold_common::node_set::NodeSet::new(),
         score: vec![
             (ScoreField::SideChanges, 0),
             (ScoreField::UnitLeft, left),

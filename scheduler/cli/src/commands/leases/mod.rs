@@ -2,16 +2,17 @@
 
 mod end;
 pub(super) mod show;
+mod terms;
 
 use super::wait;
-use crate::args::{CancelLease, CreateLease, Leases, ListLeases};
+use crate::args::{CancelLease, CreateLease, Leases, ListLeases, Wanted};
 use crate::client::Answer;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::time::minute;
 use crate::session::Session;
 use leasehold_common::api::{self, LeaseView, List};
-use leasehold_common::lease::Shape;
+use leasehold_common::lease::{HostShare, Shape};
 
 /// Carries out a verb of `leases`.
 ///
@@ -29,41 +30,56 @@ pub async fn run(verb: Leases, session: &mut Session<'_>) -> Result<Exit, Failur
                 .await
         }
         Leases::End(args) => end::run(&args, session).await,
+        Leases::Extend(args) => terms::extend(&args, session).await,
+        Leases::Commit(args) => terms::commit(&args, session).await,
         Leases::Cancel(args) => cancel(&args, session).await,
     }
 }
 
 /// The request as it goes to the scheduler.
-fn request(args: &CreateLease) -> Result<api::CreateLease, Failure> {
-    let shape = match (args.nodes, args.gpus) {
-        (Some(count), None) => Shape::nodes(count),
-        (None, Some(count)) => Shape::gpus(count),
+pub(super) fn request(wanted: &Wanted) -> Result<api::CreateLease, Failure> {
+    let shape = match (wanted.nodes, wanted.gpus, &wanted.unit) {
+        (Some(nodes), None, None) => Shape::Nodes {
+            count: nodes.wanted,
+            at_least: nodes.at_least,
+            spares: wanted.spares.unwrap_or(0),
+        },
+        (None, Some(count), None) => Shape::gpus(count),
+        (None, None, Some(prefix)) => Shape::Unit {
+            prefix: prefix.clone(),
+        },
         // The parser asks for exactly one; said again for callers that build the arguments.
         _ => {
             return Err(Failure::Usage(
-                "exactly one of --nodes and --gpus is wanted".to_owned(),
+                "exactly one of --nodes, --gpus and --unit is wanted".to_owned(),
             ));
         }
     };
+    let host = wanted.cpus.zip(wanted.memory);
+    let host = host.map(|(cpu_milli, memory_mib)| HostShare {
+        cpu_milli,
+        memory_mib,
+    });
     Ok(api::CreateLease {
-        account: args.account.clone(),
-        class: args.class,
+        account: wanted.account.clone(),
+        class: wanted.class,
         shape,
-        sku: args.sku.clone(),
-        within: args.within,
-        start: args.start,
-        length: args.length,
-        until: args.until,
-        host: None,
-        gpu_cap_watts: None,
-        name: args.name.clone(),
+        sku: wanted.sku.clone(),
+        within: wanted.within,
+        start: wanted.start,
+        length: wanted.length,
+        until: wanted.until,
+        host,
+        gpu_cap_watts: wanted.power_cap_w,
+        hold: wanted.hold,
+        name: wanted.name.clone(),
     })
 }
 
 async fn create(args: &CreateLease, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let limit = if args.wait { session.waiting() } else { None };
     let answer = session
-        .post("/v1/leases", &request(args)?, &args.write)
+        .post("/v1/leases", &request(&args.wanted)?, &args.write)
         .await?;
     let now = session.now;
     if !args.wait {
@@ -78,7 +94,11 @@ async fn create(args: &CreateLease, session: &mut Session<'_>) -> Result<Exit, F
 /// wait. What could never be is a refusal, and 6.
 async fn dry_run(args: &CreateLease, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let answer = session
-        .post("/v1/leases?dry_run=true", &request(args)?, &args.write)
+        .post(
+            "/v1/leases?dry_run=true",
+            &request(&args.wanted)?,
+            &args.write,
+        )
         .await?;
     session.note("dry run: nothing was changed; this is how it would be")?;
     let now = session.now;
@@ -125,6 +145,9 @@ fn told(answer: &Answer, session: &mut Session<'_>) -> Result<Exit, Failure> {
         .filter(|_| lease.state.has_grants())
         .map(|end| format!(", access ends {}", minute(end)))
         .unwrap_or_default();
+    let held = lease.held_until;
+    let held = held.map(|at| format!(", held until {}", minute(at)));
+    let end = held.unwrap_or_default() + &end;
     writeln!(
         session.console.out,
         "lease {} is {}{end}",

@@ -150,6 +150,8 @@ impl Show for LeaseView {
         } else {
             format!(" ({left} left)")
         };
+        let cap = self.gpu_cap_watts;
+        let cap = cap.map(|watts| format!(", {watts} W for each GPU"));
         let lines = [
             ("lease", self.id.to_string()),
             ("name", or_none(self.name.as_ref())),
@@ -170,7 +172,12 @@ impl Show for LeaseView {
             ("gpus", self.gpu_count.to_string()),
             (
                 "power",
-                format!("{} promised", MilliWatts::from_watts(self.envelope_watts)),
+                format!("{} promised", MilliWatts::from_watts(self.envelope_watts))
+                    + &cap.unwrap_or_default(),
+            ),
+            (
+                "held",
+                or_none(self.held_until.map(|at| format!("until {}", second(at)))),
             ),
             ("energy", format!("{} Wh", self.energy_wh)),
             ("start", or_none(self.start.map(second))),

@@ -165,6 +165,11 @@ fn power(watts: u64) -> String {
     MilliWatts::from_watts(watts).to_string().replace(' ', "")
 }
 
+fn maintenance(node: &NodeView) -> String {
+    let ids = node.maintenance.iter().map(ToString::to_string);
+    ids.collect::<Vec<_>>().join(",")
+}
+
 fn leases(node: &NodeView) -> String {
     node.leases
         .iter()
@@ -198,6 +203,7 @@ impl Show for NodeView {
                 MilliWatts::from_watts(self.power_watts).to_string(),
             ),
             ("leases", leases(self)),
+            ("maintenance", maintenance(self)),
             ("agent", or_none(self.agent.as_ref())),
             ("driver", or_none(self.driver.as_ref())),
             ("trouble", or_none(self.trouble.as_ref())),

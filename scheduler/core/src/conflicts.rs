@@ -1,0 +1,101 @@
+//! What is booked and stands in the way, named one by one.
+
+use crate::maintenance::Booker;
+use crate::state::State;
+use leasehold_common::api::{BookingView, Problem, ProblemCode};
+use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::{GpuSlots, LeaseRecord};
+use leasehold_common::node_set::NodeSet;
+use leasehold_common::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// The most that are named: whoever meets more has to look at the whole plan anyway.
+const NAMED: usize = 256;
+
+impl State {
+    /// What has any of these nodes at any instant of `[from, to)`.
+    pub(crate) fn on_nodes(
+        &self,
+        nodes: &NodeSet,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Vec<BookingView> {
+        self.found(nodes, |_, hold| {
+            !hold.awaiting_return && hold.from < to && hold.to.is_none_or(|end| end > from)
+        })
+    }
+
+    /// What keeps a lease from going on from its end to `to`: what is booked on its hardware until
+    /// then, and until its hardware would be clean again.
+    pub(crate) fn after_lease(&self, lease: &LeaseRecord, to: Timestamp) -> Vec<BookingView> {
+        let Some(segment) = lease.segment() else {
+            return Vec::new();
+        };
+        let clean = to + self.settings.policy.turnaround;
+        let end = segment.to.unwrap_or(to);
+        let all = GpuSlots(u16::MAX);
+        self.found(&segment.nodes, |node, hold| {
+            let own = segment.gpus.get(&node).copied().unwrap_or(all);
+            let meets =
+                !hold.slots.common(own).is_empty() || hold.holder.account != lease.spec.account;
+            hold.lease != lease.id && meets && hold.from >= end && hold.from < clean
+        })
+    }
+
+    fn found(
+        &self,
+        nodes: &NodeSet,
+        is_wanted: impl Fn(NodeIndex, &leasehold_placement::Hold) -> bool,
+    ) -> Vec<BookingView> {
+        let mut found: BTreeMap<Booker, NodeSet> = BTreeMap::new();
+        for node in nodes.iter() {
+            for hold in self.cell.holds(node).filter(|hold| is_wanted(node, hold)) {
+                let nodes = found.entry(Booker::of(hold.lease)).or_default();
+                nodes.extend([node]);
+            }
+        }
+        let found = found.into_iter().take(NAMED);
+        found
+            .filter_map(|(booker, nodes)| match booker {
+                Booker::Lease(id) => self.booked_lease(id, &nodes),
+                Booker::Maintenance(id) => {
+                    let record = self.maintenance.get(&id)?;
+                    Some(BookingView {
+                        lease: None,
+                        account: None,
+                        state: None,
+                        maintenance: Some(id),
+                        nodes: self.fold(&nodes),
+                        from: record.from,
+                        to: Some(record.to),
+                    })
+                }
+            })
+            .collect()
+    }
+
+    fn booked_lease(&self, id: LeaseId, nodes: &NodeSet) -> Option<BookingView> {
+        let lease = self.leases.get(&id)?;
+        let segment = lease.segment()?;
+        Some(BookingView {
+            lease: Some(id),
+            account: Some(lease.spec.account.clone()),
+            state: Some(lease.state),
+            maintenance: None,
+            nodes: self.fold(nodes),
+            from: segment.from,
+            to: segment.to,
+        })
+    }
+}
+
+/// The refusal that names all of them.
+pub(crate) fn booked(what: &str, conflicts: Vec<BookingView>) -> Problem {
+    let count = conflicts.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let detail = format!("{what}: {count} booking{plural} in the way");
+    Problem {
+        conflicts: conflicts.into(),
+        ..Problem::new(ProblemCode::Booked, detail)
+    }
+}

@@ -1,0 +1,149 @@
+//! What the packing engine is told by the ledger: budgets, floors, places and quotas bound what is
+//! placed, and say so.
+
+use crate::fixture::{Cell, nodes, wish};
+use leasehold_common::api::{
+    CreateAccount, CreateLease, ExplainView, LeaseView, ProblemCode, SetPolicy, SetPowerBudget,
+    WantedStep,
+};
+use leasehold_common::class::Side;
+use leasehold_common::explain::{Reason, Unblock};
+use leasehold_common::lease::{LeaseState, Shape};
+use leasehold_common::policy::{Policy, Share};
+use leasehold_core::command::{Command, Query, View};
+
+/// What one H200 node may draw: 8 × 700 W and 4,600 W of its own.
+const NODE: u64 = 10_200;
+
+fn set_budget(cell: &mut Cell, prefix: &str, watts: u64) {
+    let step = WantedStep {
+        from: None,
+        watts: Some(watts),
+    };
+    cell.ask(Command::SetPowerBudget(SetPowerBudget {
+        prefix: prefix.parse().unwrap(),
+        steps: vec![step],
+        why: None,
+    }))
+    .unwrap();
+}
+
+fn leased(cell: &mut Cell, wish: CreateLease) -> LeaseView {
+    let id = cell.lease(wish);
+    cell.view(id)
+}
+
+fn explain(cell: &Cell, lease: &LeaseView) -> ExplainView {
+    match cell.query(&Query::Explain(lease.id)) {
+        View::Explain(view) => *view,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_lease_waits_for_watts_and_goes_where_there_are_some() {
+    let mut cell = Cell::of(8);
+    // Room for two nodes and a half in the first rack, for none in the second.
+    set_budget(&mut cell, "hall-a/row-1/rack-0", NODE * 5 / 2);
+    set_budget(&mut cell, "hall-a/row-1/rack-1", NODE / 2);
+    let two = leased(&mut cell, wish(nodes(2)));
+    assert_eq!(
+        (two.state, two.envelope_watts),
+        (LeaseState::Preparing, 2 * NODE)
+    );
+    let third = leased(&mut cell, wish(nodes(1)));
+    assert_eq!(third.state, LeaseState::Requested);
+    let why = explain(&cell, &third).explanation.unwrap();
+    assert_eq!(why.reason(), Some(&Reason::PowerBudget), "{why:?}");
+    let missing = why.unblocked_by.iter().find_map(|by| match by {
+        Unblock::PowerFreed { unit, watts } => Some((unit.to_string(), *watts)),
+        _ => None,
+    });
+    assert_eq!(missing, Some(("hall-a/row-1/rack-0".to_owned(), NODE / 2)));
+
+    // With its GPUs held to less it goes at once: 5,100 W are left, and 4,600 W are the node's own.
+    let mut capped = wish(nodes(1));
+    capped.gpu_cap_watts = Some(200);
+    let waits = leased(&mut cell, capped);
+    assert_eq!(
+        waits.state,
+        LeaseState::Requested,
+        "6,200 W are more than 5,100 W"
+    );
+    set_budget(&mut cell, "hall-a/row-1/rack-1", 6_200);
+    assert_eq!(cell.view(waits.id).state, LeaseState::Preparing);
+    assert_eq!(cell.view(waits.id).envelope_watts, 6_200);
+}
+
+#[test]
+fn a_floor_keeps_whole_nodes_for_the_other_side() {
+    let mut cell = Cell::of(4);
+    let policy = Policy {
+        floors: vec![Share {
+            side: Side::Internal,
+            sku: "h200".parse().unwrap(),
+            domains: None,
+            nodes: Some(3),
+        }],
+        ..Policy::default()
+    };
+    cell.ask(Command::SetPolicy(SetPolicy { policy, why: None }))
+        .unwrap();
+    assert_eq!(
+        leased(&mut cell, wish(nodes(1))).state,
+        LeaseState::Preparing
+    );
+    let second = leased(&mut cell, wish(nodes(1)));
+    let why = explain(&cell, &second).explanation.unwrap();
+    assert_eq!(why.reason(), Some(&Reason::ReservationOnly), "{why:?}");
+}
+
+#[test]
+fn a_flexible_gang_starts_with_what_there_is_and_what_its_quota_leaves() {
+    let mut cell = Cell::of(8);
+    let flexible = |count, least| Shape::Nodes {
+        count,
+        at_least: Some(least),
+        spares: 0,
+    };
+    cell.ask(Command::CreateAccount(CreateAccount {
+        name: "initech".parse().unwrap(),
+        side: Side::Tenant,
+        quota_gpus: Some(24),
+    }))
+    .unwrap();
+    let mut of_initech = wish(flexible(6, 2));
+    of_initech.account = "initech".parse().unwrap();
+    let three = leased(&mut cell, of_initech);
+    assert_eq!(
+        (three.node_count, three.gpu_count),
+        (3, 24),
+        "as its quota has it"
+    );
+    let five = leased(&mut cell, wish(flexible(7, 4)));
+    assert_eq!(
+        (five.node_count, five.gpu_count),
+        (5, 40),
+        "as the cell has it"
+    );
+}
+
+#[test]
+fn a_buy_out_takes_everything_below_a_place_or_waits() {
+    let mut cell = Cell::of(8);
+    let unit = |prefix: &str| Shape::Unit {
+        prefix: prefix.parse().unwrap(),
+    };
+    let rack = leased(&mut cell, wish(unit("hall-a/row-1/rack-1")));
+    assert_eq!((rack.state, rack.node_count), (LeaseState::Preparing, 4));
+    assert_eq!(rack.nodes, "h[004-007]");
+    let hall = leased(&mut cell, wish(unit("hall-a")));
+    assert_eq!(hall.state, LeaseState::Requested);
+    assert!(hall.earliest.is_some(), "the rack's lease ends");
+
+    let nowhere = cell
+        .ask(Command::CreateLease(wish(unit("hall-z"))))
+        .unwrap_err();
+    assert_eq!(nowhere.code, ProblemCode::InvalidField);
+    assert_eq!(nowhere.field.as_deref(), Some("shape.prefix"));
+}

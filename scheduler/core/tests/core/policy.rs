@@ -1,0 +1,226 @@
+//! Policies as an operator meets them: set, tried out, rolled back, and remembered.
+
+use crate::fixture::{Cell, minutes, nodes, wish};
+use leasehold_common::api::{PolicyChange, ProblemCode, RollbackPolicy, SetPolicy};
+use leasehold_common::class::Class;
+use leasehold_common::ids::{Generation, LeaseId};
+use leasehold_common::lease::LeaseState as S;
+use leasehold_common::log::EventName;
+use leasehold_common::policy::Policy;
+use leasehold_core::command::{Command, Query, View, Write, Written};
+
+fn set(text: &str) -> Command {
+    Command::SetPolicy(SetPolicy {
+        policy: Policy::from_text(text).unwrap(),
+        why: Some("the story wants it".into()),
+    })
+}
+
+fn back_to(to: u64) -> Command {
+    Command::RollbackPolicy(RollbackPolicy { to, why: None })
+}
+
+fn change(written: Written) -> PolicyChange {
+    match written.view {
+        View::PolicyChange(change) => *change,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn dry(command: Command) -> Write {
+    Write {
+        command,
+        idempotency: None,
+        dry_run: true,
+        if_match: None,
+    }
+}
+
+fn numbers(cell: &Cell) -> Vec<(u64, bool)> {
+    match cell.query(&Query::Policies) {
+        View::Policies(list) => list.items.iter().map(|p| (p.number, p.current)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The turnaround in force: how long a node is kept free after the lease on it.
+fn in_force(cell: &Cell) -> (u64, Policy) {
+    match cell.query(&Query::Policy(None)) {
+        View::Policy(policy) => (policy.version.number, policy.policy),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_cell_without_a_policy_decides_by_the_built_in_one() {
+    let mut cell = Cell::of(1);
+    let (number, policy) = in_force(&cell);
+    assert_eq!((number, policy.turnaround), (0, minutes(10)));
+    let id = cell.lease(wish(nodes(1)));
+    let why = cell.record(id).explanation.clone().unwrap();
+    assert_eq!(
+        why.policy,
+        Some(policy.digest()),
+        "every decision names its policy"
+    );
+    let decided = cell.log.iter().rev();
+    let mut decided = decided.filter(|r| r.event_name == EventName::PlacementDecided);
+    let inputs = decided.next().unwrap().inputs.clone().unwrap();
+    assert_eq!(inputs.policy, Some(policy.digest()));
+}
+
+#[test]
+fn a_policy_decides_from_when_it_is_set_and_survives_a_restart() {
+    let mut cell = Cell::of(1);
+    let before = cell.lease(wish(nodes(1)));
+    let set = change(cell.ask(set("turnaround = \"30m\"")).unwrap());
+    assert_eq!((set.version.number, set.version.current), (1, true));
+    let waits = cell.lease(wish(nodes(1)));
+    let why = cell.record(waits).explanation.clone().unwrap();
+    assert_eq!(why.policy, Some(set.version.digest));
+    let end = cell.record(before).access_end.unwrap();
+    assert_eq!(why.earliest, Some(end + minutes(30)), "the new turnaround");
+
+    cell.reload([0]);
+    assert_eq!(in_force(&cell).0, 1);
+    assert_eq!(numbers(&cell), [(1, true), (0, false)]);
+}
+
+#[test]
+fn the_log_has_the_whole_policy() {
+    let mut cell = Cell::of(1);
+    cell.ask(set("turnaround = \"30m\"")).unwrap();
+    let record = cell.log.last().unwrap();
+    assert_eq!(record.event_name, EventName::PolicySet);
+    assert_eq!(record.subject.policy, Some(1));
+    let (key, written) = record.writes.first_key_value().unwrap();
+    assert_eq!(key, "policy/00000000000000000001");
+    let logged: Policy = serde_json::from_value(written["policy"].clone()).unwrap();
+    assert_eq!(logged, in_force(&cell).1);
+}
+
+#[test]
+fn a_rollback_is_a_new_number_with_an_old_content() {
+    let mut cell = Cell::of(1);
+    cell.ask(set("turnaround = \"30m\"")).unwrap();
+    cell.ask(set("turnaround = \"40m\"")).unwrap();
+    let back = change(cell.ask(back_to(1)).unwrap());
+    assert_eq!(
+        (back.version.number, back.version.rolled_back_to),
+        (3, Some(1))
+    );
+    assert_eq!(in_force(&cell).1.turnaround, minutes(30));
+    let built_in = change(cell.ask(back_to(0)).unwrap());
+    assert_eq!(built_in.version.number, 4);
+    assert_eq!(in_force(&cell).1.turnaround, minutes(10));
+    assert_eq!(
+        cell.log.last().unwrap().event_name,
+        EventName::PolicyRolledBack
+    );
+    let refused = cell.ask(back_to(9)).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::UnknownPolicy);
+    assert_eq!(
+        refused.allowed.as_deref(),
+        Some("0, which is built in, to 4")
+    );
+}
+
+#[test]
+fn setting_what_is_in_force_changes_nothing() {
+    let mut cell = Cell::of(1);
+    cell.ask(set("turnaround = \"30m\"")).unwrap();
+    let log = cell.log.len();
+    let again = cell.ask(set("turnaround = \"30m\"")).unwrap();
+    assert_eq!((again.status, change(again).version.number), (200, 1));
+    assert_eq!(cell.log.len(), log);
+}
+
+#[test]
+fn a_policy_that_cannot_be_kept_changes_nothing_and_says_all_that_is_wrong() {
+    let mut cell = Cell::of(4);
+    let (stored, log) = (cell.stored.clone(), cell.log.len());
+    let refused = cell
+        .ask(set(r#"
+            floors = [{ side = "internal", sku = "h200", nodes = 5 }]
+            ceilings = [{ side = "internal", sku = "h9000", nodes = 5 }]
+            reclaim.committed.min_run = "1h"
+        "#))
+        .unwrap_err();
+    assert_eq!(refused.code, ProblemCode::InvalidPolicy);
+    let said: Vec<String> = refused.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(
+        said[2].contains("the fleet has 4 nodes of h200"),
+        "{said:?}"
+    );
+    assert_eq!((cell.stored, cell.log.len()), (stored, log));
+}
+
+#[test]
+fn a_dry_run_names_the_bookings_that_would_not_have_been_allowed() {
+    let mut cell = Cell::of(4);
+    let first = cell.lease(wish(nodes(2)));
+    let second = cell.lease(wish(nodes(1)));
+    let mut research = wish(nodes(1));
+    research.account = "research".parse().unwrap();
+    research.class = Class::InternalBatch;
+    let internal = cell.lease(research);
+    let (stored, log) = (cell.stored.clone(), cell.log.len());
+    let ceiling = set(r#"
+        ceilings = [
+            { side = "tenant", sku = "h200", nodes = 2 },
+            { side = "internal", sku = "h200", nodes = 0 },
+        ]
+    "#);
+    let would = change(cell.write(dry(ceiling.clone())).unwrap());
+    assert!(would.dry_run);
+    let broken: Vec<(LeaseId, &str)> = would
+        .breaks
+        .iter()
+        .map(|b| (b.lease, b.rule.as_str()))
+        .collect();
+    assert_eq!(
+        broken,
+        [
+            (second, "ceilings[0].nodes"),
+            (internal, "ceilings[1].nodes")
+        ]
+    );
+    assert_eq!(would.breaks[0].nodes, "h002");
+    assert_eq!((&cell.stored, cell.log.len()), (&stored, log));
+
+    // What was decided stays, whatever is decided now.
+    let did = change(cell.ask(ceiling).unwrap());
+    assert_eq!(did.breaks, would.breaks);
+    for id in [first, second, internal] {
+        assert_eq!(cell.state_of(id), S::Preparing);
+    }
+}
+
+#[test]
+fn two_operators_do_not_overwrite_each_other() {
+    let mut cell = Cell::of(1);
+    let of = |text: &str, number| Write {
+        dry_run: false,
+        if_match: Some(Generation(number)),
+        ..dry(set(text))
+    };
+    cell.write(of("turnaround = \"30m\"", 0)).unwrap();
+    let refused = cell.write(of("turnaround = \"40m\"", 0)).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::StaleGeneration);
+    assert_eq!(refused.allowed.as_deref(), Some("1"));
+}
+
+#[test]
+fn a_retry_of_a_policy_is_known() {
+    let mut cell = Cell::of(1);
+    let first = cell.ask_as("p1", set("turnaround = \"30m\"")).unwrap();
+    assert_eq!((first.status, first.replayed), (201, false));
+    cell.reload([0]);
+    cell.ask(set("turnaround = \"40m\"")).unwrap();
+    let again = cell.ask_as("p1", set("turnaround = \"30m\"")).unwrap();
+    assert_eq!((again.status, again.replayed), (201, true));
+    assert_eq!(change(again).version.number, 1);
+    let other = cell.ask_as("p1", set("turnaround = \"50m\"")).unwrap_err();
+    assert_eq!(other.code, ProblemCode::IdempotencyMismatch);
+}

@@ -1,0 +1,178 @@
+//! Power budgets: what is set, what is booked below them, and what goes beyond.
+
+use crate::fixture::{Cell, MORNING, gpus, minutes, nodes, wish};
+use leasehold_common::api::{PowerView, ProblemCode, SetPowerBudget, WantedStep};
+use leasehold_common::log::EventName;
+use leasehold_common::time::Timestamp;
+use leasehold_core::command::{Command, Query, View};
+
+/// What one H200 node may draw: 8 × 700 W and 4,600 W of its own.
+const NODE: u64 = 10_200;
+
+fn budget(prefix: &str, steps: &[(Option<Timestamp>, Option<u64>)]) -> Command {
+    let steps = steps
+        .iter()
+        .map(|(from, watts)| WantedStep {
+            from: *from,
+            watts: *watts,
+        })
+        .collect();
+    Command::SetPowerBudget(SetPowerBudget {
+        prefix: prefix.parse().unwrap(),
+        steps,
+        why: Some("the transformer is serviced".into()),
+    })
+}
+
+fn place(cell: &Cell, prefix: &str) -> PowerView {
+    let prefix = Some(prefix.parse().unwrap());
+    match cell.query(&Query::Power { prefix }) {
+        View::Power(list) => list.items.into_iter().next().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn set(cell: &mut Cell, command: Command) -> PowerView {
+    match cell.ask(command).unwrap().view {
+        View::PowerBudget(view) => *view,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn envelopes_are_counted_below_every_place_above_a_node() {
+    let mut cell = Cell::of(8);
+    cell.lease(wish(nodes(5)));
+    let mut capped = wish(gpus(4));
+    capped.gpu_cap_watts = Some(400);
+    capped.start = Some(MORNING + minutes(60));
+    cell.lease(capped);
+    let all = place(&cell, "");
+    assert_eq!((all.nodes, all.installed_watts), (8, 8 * NODE));
+    assert_eq!(all.booked_watts, 5 * NODE);
+    // Half a node's own 4,600 W and four GPUs held to 400 W.
+    assert_eq!(all.booked_max_watts, 5 * NODE + 2_300 + 1_600);
+    assert_eq!(all.booked_max_at, Some(MORNING + minutes(60)));
+    let racks = ["hall-a/row-1/rack-0", "hall-a/row-1/rack-1"];
+    let sum: u64 = racks
+        .iter()
+        .map(|rack| place(&cell, rack).booked_watts)
+        .sum();
+    assert_eq!(sum, all.booked_watts);
+}
+
+#[test]
+fn a_budget_is_a_function_of_time_and_survives_a_restart() {
+    let mut cell = Cell::of(4);
+    let evening = MORNING + minutes(600);
+    let view = set(
+        &mut cell,
+        budget("hall-a", &[(None, Some(100_000)), (Some(evening), None)]),
+    );
+    assert_eq!(view.budget_watts, Some(100_000));
+    assert_eq!(
+        view.next.map(|step| (step.from, step.watts)),
+        Some((evening, None))
+    );
+    assert_eq!(view.over, None);
+    cell.reload(0..4);
+    assert_eq!(place(&cell, "hall-a"), view);
+    cell.now = evening;
+    assert_eq!(place(&cell, "hall-a").budget_watts, None);
+    let View::Power(list) = cell.query(&Query::Power { prefix: None }) else {
+        panic!("a list was asked for")
+    };
+    let places: Vec<String> = list.items.iter().map(|p| p.prefix.to_string()).collect();
+    assert_eq!(places, ["cell", "hall-a"]);
+}
+
+#[test]
+fn a_budget_below_what_is_booked_is_set_and_says_by_how_much_and_from_when() {
+    let mut cell = Cell::of(4);
+    cell.lease(wish(nodes(2)));
+    let mut later = wish(nodes(1));
+    later.start = Some(MORNING + minutes(60));
+    cell.lease(later);
+    let from = MORNING + minutes(30);
+    let view = set(
+        &mut cell,
+        budget("hall-a/row-1", &[(Some(from), Some(NODE))]),
+    );
+    let over = view.over.unwrap();
+    assert_eq!((over.from, over.watts), (from, 2 * NODE));
+    assert_eq!(over.worst, MORNING + minutes(60));
+    let record = cell.log.last().unwrap();
+    assert_eq!(record.event_name, EventName::PowerBudgetSet);
+    assert_eq!(
+        record.subject.power.as_ref().unwrap().as_str(),
+        "hall-a/row-1"
+    );
+    assert_eq!(record.attributes.from.as_deref(), Some("unlimited"));
+}
+
+#[test]
+fn what_is_set_later_replaces_what_was_to_come() {
+    let mut cell = Cell::of(1);
+    let at = |m| MORNING + minutes(m);
+    let tonight = [(None, Some(50_000)), (Some(at(600)), Some(80_000))];
+    set(&mut cell, budget("", &tonight));
+    cell.pass(minutes(5));
+    let view = set(&mut cell, budget("", &[(Some(at(300)), Some(40_000))]));
+    let steps: Vec<_> = view
+        .steps
+        .iter()
+        .map(|step| (step.from, step.watts))
+        .collect();
+    assert_eq!(steps, [(at(0), Some(50_000)), (at(300), Some(40_000))]);
+    let lifted = set(&mut cell, budget("", &[(None, None)]));
+    assert_eq!((lifted.budget_watts, lifted.steps), (None, vec![]));
+}
+
+#[test]
+fn a_retry_of_a_budget_is_known() {
+    let mut cell = Cell::of(1);
+    let command = budget("hall-a", &[(None, Some(50_000))]);
+    assert!(!cell.ask_as("w1", command.clone()).unwrap().replayed);
+    cell.reload([0]);
+    assert!(cell.ask_as("w1", command).unwrap().replayed);
+}
+
+#[test]
+fn a_budget_that_makes_no_sense_changes_nothing() {
+    let mut cell = Cell::of(1);
+    let stored = cell.stored.clone();
+    let soon = Some(MORNING + minutes(10));
+    for (what, command, field, allowed) in [
+        (
+            "a place there is not",
+            budget("hall-z", &[(None, None)]),
+            "prefix",
+            "admitted",
+        ),
+        ("no step", budget("hall-a", &[]), "steps", "1 to 256"),
+        (
+            "more than any site",
+            budget("hall-a", &[(None, Some(u64::MAX))]),
+            "steps[0].watts",
+            "null for no limit",
+        ),
+        (
+            "steps out of order",
+            budget("hall-a", &[(soon, None), (soon, Some(1))]),
+            "steps[1].from",
+            "later than",
+        ),
+        (
+            "a second step from now",
+            budget("hall-a", &[(soon, None), (None, Some(1))]),
+            "steps[1].from",
+            "only the first",
+        ),
+    ] {
+        let refused = cell.ask(command).expect_err(what);
+        assert_eq!(refused.code, ProblemCode::InvalidField, "{what}");
+        assert_eq!(refused.field.as_deref(), Some(field), "{what}");
+        assert!(refused.allowed.unwrap().contains(allowed), "{what}");
+    }
+    assert_eq!(cell.stored, stored);
+}
