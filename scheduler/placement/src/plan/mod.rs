@@ -60,7 +60,7 @@ fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
     let mut limits = Limits::new(*ask, policy);
     let mut found = None;
     if tally.fit > 0 && tally.eligible > 0 {
-        let places = small::spots(ask, &mut limits);
+        let places = small::spots(ask, &tally, &mut limits);
         found = Found::of(places, |spot| spot.candidate(ask));
         if limits.met {
             // Something stands between nodes and a request that they would fit: that is counted by

@@ -3,7 +3,7 @@
 
 use super::ask::Ask;
 use super::limits::Limits;
-use super::rules::{Cause, Faults, Rule, judge, judge_kind};
+use super::rules::{Cause, Faults, Rule, Verdict, judge, judge_kind};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub(super) struct Tally {
     pub(super) loose: Loose,
     /// Nodes that may serve the request's side and are large enough.
     pub(super) eligible: u32,
+    /// Nodes with bookings to come that fit all the same, where such nodes were judged one by one.
+    pub(super) involved: Vec<(NodeIndex, Verdict)>,
     /// The first node that only watts are missing for, where they were asked about.
     pub(super) short_of_watts: Option<NodeIndex>,
 }
@@ -58,14 +60,19 @@ impl Tally {
                     }
                 }
             }
+            let mut involved = Vec::new();
             for node in &index.involved {
-                tally.enter_node(*node, ask);
+                let verdict = tally.enter_node(*node, ask);
+                if verdict.faults.fits() {
+                    involved.push((*node, verdict));
+                }
             }
             debug_assert_eq!(
                 tally,
                 Self::of_all(ask),
                 "every node is counted by its kind"
             );
+            tally.involved = involved;
             tally
         } else {
             Self::of_all(ask)
@@ -125,10 +132,11 @@ impl Tally {
         tally
     }
 
-    fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) {
+    fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) -> Verdict {
         let (known, stance) = ask.look(node);
         let verdict = judge(known, stance, ask);
         self.enter(verdict.faults, stance.gpus, verdict.free.len(), 1, ask);
+        verdict
     }
 
     /// Counts nodes of the right SKU that stand alike.

@@ -314,9 +314,8 @@ fn leases_that_end(
     slots: Option<GpuSlots>,
     ends: &mut BTreeSet<(Timestamp, LeaseId)>,
 ) {
-    let account = &now.request.account;
     for hold in now.cell.holds(node) {
-        let in_the_way = hold.holder.account != *account
+        let in_the_way = Some(hold.account) != now.account
             || slots.is_none_or(|slots| !slots.common(hold.slots).is_empty());
         let is_over = then
             .window

@@ -24,8 +24,8 @@ pub(super) enum Note {
     /// A lease was placed and booked.
     Placed {
         lease: LeaseId,
-        request: Request,
-        plan: Plan,
+        request: Box<Request>,
+        plan: Box<Plan>,
         now: Timestamp,
     },
     /// A lease ended, and its hardware is not back.

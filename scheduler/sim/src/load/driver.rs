@@ -97,8 +97,8 @@ impl Driver {
         }
         self.audit.note(Note::Placed {
             lease,
-            request: request.clone(),
-            plan: plan.clone(),
+            request: Box::new(request.clone()),
+            plan: Box::new(plan.clone()),
             now: self.now,
         });
         Some(Placed { lease, plan })

@@ -20,8 +20,10 @@ use std::fmt;
 
 /// How long the hardware of a job that has ended takes to be clean.
 const CLEANING: Span = Span::from_mins(6);
-/// How many moments are told of.
+/// How many moments are told of up to the last arrival.
 const MOMENTS: u64 = 100;
+/// As many again are told of after the last arrival, while those that wait have their turn.
+const MOST_MOMENTS: usize = 200;
 /// How many that wait are asked again when hardware comes back.
 const ASKED_AGAIN: usize = 1000;
 
@@ -41,7 +43,7 @@ pub struct Replayed {
     pub wait_p50_s: u64,
     /// See above.
     pub wait_p99_s: u64,
-    /// The fleet at a hundred moments.
+    /// The fleet at a hundred moments up to the last arrival, and as many after it.
     pub moments: Vec<Moment>,
     /// What the decisions cost.
     pub figures: Figures,
@@ -103,7 +105,7 @@ pub fn run(nodes: Vec<NodeSpec>, jobs: Vec<Job>) -> Replayed {
     let mut moments = Vec::new();
     let mut next_moment = BIRTH + step;
     while let Some(((at, _), event)) = replay.events.pop_first() {
-        while next_moment <= at && moments.len() < 2 * MOMENTS as usize {
+        while next_moment <= at && moments.len() < MOST_MOMENTS {
             moments.push(replay.moment(next_moment));
             next_moment = next_moment + step;
         }
