@@ -31,12 +31,15 @@
 //! order, and no randomness but [`rng::Rng`]'s. At the end of each life all faults stop, every lease
 //! is ended, and the cell must come to rest empty, clean and agreed upon.
 //!
+//! Beside that, [`load`] tries the packing engine alone: how fast it decides on made-up cells.
+//!
 //! Not here: sockets, files, etcd, NVML. They have tests of their own.
 
 pub mod agent;
 pub mod checker;
 mod client;
 mod inventory;
+pub mod load;
 mod log_file;
 pub mod openb;
 pub mod rng;

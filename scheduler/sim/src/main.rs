@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use leasehold_sim::load::Load;
 use leasehold_sim::{Failure, REGRESSIONS, run};
 use std::io::Write as _;
 use std::ops::Range;
@@ -11,7 +12,11 @@ use std::time::Instant;
 /// Runs the scheduler's and the agent's cores over a model store, with a fault at every effect.
 #[derive(Debug, Parser)]
 #[command(version)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    /// Try the packing engine under load instead.
+    #[command(subcommand)]
+    load: Option<Load>,
     /// The seeds to run, as FIRST..END; seeds that failed once are run before them.
     #[arg(long, default_value = "0..10000", value_parser = seeds)]
     seeds: Range<u64>,
@@ -36,6 +41,10 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if let Some(load) = &args.load {
+        println!("{}", load.run()?);
+        return Ok(());
+    }
     // A panic is a finding: it is told with its seed, once.
     std::panic::set_hook(Box::new(|_| {}));
     let begun = Instant::now();

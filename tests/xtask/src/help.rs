@@ -146,7 +146,8 @@ Builds in release mode and runs the benchmarks.
 
 Usage: cargo xtask bench [ARGS]
 
-ARGS go to `leasehold-bench`; `cargo xtask bench -- --help` lists the benchmarks. Figures are only worth quoting with
+`cargo xtask bench packing` measures the packing engine alone, on made-up cells, with nothing else running.
+Other ARGS go to `leasehold-bench`; `cargo xtask bench -- --help` lists the benchmarks. Figures are only worth quoting with
 the machine and the command beside them, and from a machine that does nothing else meanwhile.";
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn run(task: Task, arguments: &[String]) -> anyhow::Result<()> {
         Task::Test => tasks::test(&workspace, &mut steps, arguments),
         Task::Lint => tasks::lint(&workspace, &mut steps),
         Task::Ci => tasks::ci(&workspace, &mut steps),
-        Task::Bench => tasks::bench(&mut steps, arguments),
+        Task::Bench => tasks::bench(&workspace, &mut steps, arguments),
     }?;
     steps.print_summary();
     Ok(())

@@ -76,8 +76,22 @@ pub fn ci(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
     test(workspace, steps, &[])
 }
 
+/// What `bench packing` runs: the packing engine alone, under load.
+const PACKING: [&str; 7] = [
+    "fill --nodes 12500 --gpus 8 --shape node",
+    "fill --nodes 12500 --gpus 8 --shape gpu",
+    "fill --nodes 125000 --gpus 8 --shape gpu",
+    "fill --nodes 12500 --gpus 8 --shape gang:1250",
+    "fill --nodes 12500 --gpus 8 --shape mixed",
+    "churn --nodes 12500 --gpus 8 --used-pct 85",
+    "buyout --nodes 125000 --gpus 8 --lease-gpus 100000 --used-pct 40",
+];
+
 /// Builds in release mode and runs the benchmarks.
-pub fn bench(steps: &mut Steps<'_>, arguments: &[String]) -> Result<()> {
+pub fn bench(workspace: &Workspace, steps: &mut Steps<'_>, arguments: &[String]) -> Result<()> {
+    if arguments.first().is_some_and(|first| first == "packing") {
+        return bench_packing(workspace, steps);
+    }
     packages::require(Purpose::Test)?;
     steps.cargo(&build_started_by_tests(&["--release"]))?;
     let run = [
@@ -92,6 +106,18 @@ pub fn bench(steps: &mut Steps<'_>, arguments: &[String]) -> Result<()> {
     let mut words = with(&run, &["--".to_owned()]);
     words.extend(arguments.iter().map(OsString::from));
     steps.cargo(&words)
+}
+
+/// The packing engine alone needs no daemon, no store and no package.
+fn bench_packing(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
+    let build = ["build", "--release", "--locked", "-p", "leasehold-sim"];
+    steps.cargo(&build)?;
+    let program = workspace.target.join("release").join("leasehold-sim");
+    for run in PACKING {
+        let words: Vec<&str> = run.split_whitespace().collect();
+        steps.program(&program, &words)?;
+    }
+    Ok(())
 }
 
 /// Formatting, tidiness and clippy, the fastest to fail first.

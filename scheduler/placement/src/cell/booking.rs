@@ -169,10 +169,12 @@ impl Cell {
     pub fn unbook(&mut self, lease: LeaseId) {
         if let Some(booked) = self.bookings.remove(&lease) {
             self.spare(&booked.booking);
+            self.index.begin_many();
             for index in booked.booking.nodes.iter() {
                 self.held(index).drop_hold(lease);
                 self.restance(index);
             }
+            self.index.end_many();
         }
     }
 
@@ -329,6 +331,7 @@ impl Cell {
             class: booking.class,
         });
         let account = self.index.account_id(&booking.account);
+        self.index.begin_many();
         for index in booking.nodes.iter() {
             let hold = Hold {
                 lease,
@@ -343,6 +346,7 @@ impl Cell {
             self.held(index).add(hold);
             self.restance(index);
         }
+        self.index.end_many();
         self.draw(&booked.booking);
         self.bookings.insert(lease, booked);
         Ok(())
@@ -357,6 +361,7 @@ impl Cell {
         // The set is taken out for the loop, so that the nodes can be changed under it uncopied.
         let booked = self.bookings.get_mut(&lease).expect("callers looked");
         let nodes = std::mem::take(&mut booked.booking.nodes);
+        self.index.begin_many();
         for index in nodes.iter() {
             let node = self.held(index);
             let mut hold = node.drop_hold(lease).expect("a booked node has its hold");
@@ -364,6 +369,7 @@ impl Cell {
             node.add(hold);
             self.restance(index);
         }
+        self.index.end_many();
         let booked = self.bookings.get_mut(&lease).expect("callers looked");
         booked.booking.nodes = nodes;
     }

@@ -42,9 +42,12 @@ impl Cell {
             .map(|(index, node)| (&node.spec.path, index))
             .collect();
         assert!(in_order.is_sorted(), "nodes stand in topology order");
-        for (place, (index, node)) in self.in_order().enumerate() {
+        for (place, (index, _)) in self.in_order().enumerate() {
             let shared = self.shared_at(place);
-            assert_eq!(node.shared, shared, "node {index} and the one before it");
+            assert_eq!(
+                self.shared[place], shared,
+                "node {index} and the one before it"
+            );
         }
         let known = self.nodes.iter().flatten().count();
         let distinct: BTreeSet<_> = self.order.iter().collect();

@@ -174,6 +174,16 @@ impl Index {
         self.entries[at] = entry;
     }
 
+    /// Many nodes will be set: what is kept of their pools is brought up to date once, at the end.
+    pub(super) fn begin_many(&mut self) {
+        self.pools.begin_many();
+    }
+
+    /// All of them are set.
+    pub(super) fn end_many(&mut self) {
+        self.pools.end_many(&mut self.skus);
+    }
+
     /// The next node on which a booking begins by `now`.
     pub(super) fn next_to_begin(&self, now: Timestamp) -> Option<NodeIndex> {
         let (at, node) = self.starts.first()?;

@@ -21,7 +21,7 @@ pub(crate) use grid::{Grid, envelope};
 pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
 pub(crate) use pool::{PoolId, PoolKey};
-pub(crate) use stance::{AccountId, Fitness, Group, Kind, SkuId, Stance, other};
+pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, other};
 
 use crate::power::Budget;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
@@ -42,6 +42,10 @@ pub struct Cell {
     nodes: Vec<Option<Node>>,
     /// Every node, by place and then index: a unit is a range of this.
     order: Vec<NodeIndex>,
+    /// By place in the order, how many parts of its path a node shares with the one before it, none
+    /// for the first: where a unit of some size begins, kept because every gang asks for it and only
+    /// admission changes it.
+    shared: Vec<u8>,
     /// What each lease has.
     bookings: BTreeMap<LeaseId, Booked>,
     /// How many nodes of a SKU have how many GPUs; kept so that an unknown SKU is known at once.
@@ -109,6 +113,7 @@ impl Cell {
         let node = Node::new(spec, sku, condition, holds);
         let place = self.place_of(index, &node);
         self.order.insert(place, index);
+        self.shared.insert(place, 0);
         self.grid.admit(index, &node.spec.path);
         for moved in self.index.pools.admit(index, &node.spec.path) {
             self.move_pool(moved);
@@ -272,6 +277,11 @@ impl Cell {
         })
     }
 
+    /// Every node in topology order, and how many parts of its path it shares with the one before.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (NodeIndex, u8)> {
+        self.order.iter().copied().zip(self.shared.iter().copied())
+    }
+
     /// What decisions look up.
     pub(crate) const fn index(&self) -> &Index {
         &self.index
@@ -339,10 +349,8 @@ impl Cell {
 
     /// Notes how much of its path a node shares with the one before it.
     fn compare_neighbours(&mut self, place: usize) {
-        if let Some(&index) = self.order.get(place) {
-            let shared = self.shared_at(place);
-            let node = self.node_mut(index).expect("nodes in the order exist");
-            node.shared = shared;
+        if place < self.order.len() {
+            self.shared[place] = self.shared_at(place);
         }
     }
 
@@ -358,6 +366,7 @@ impl Cell {
         let place = self.place_of(index, node);
         assert_eq!(self.order.get(place), Some(&index), "the order is kept");
         self.order.remove(place);
+        self.shared.remove(place);
         self.compare_neighbours(place);
         let sku = &node.spec.sku;
         let counts = self.skus.get_mut(sku).expect("skus are counted");

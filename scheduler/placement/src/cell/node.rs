@@ -172,10 +172,6 @@ pub(crate) struct Node {
     pub(crate) condition: NodeCondition,
     /// By start, then lease.
     pub(crate) holds: Vec<Hold>,
-    /// How many parts of its path it shares with the node before it in topology order, none for
-    /// the first: where a unit of some size begins, kept because every decision asks for it and
-    /// only admission changes it.
-    pub(crate) shared: u8,
 }
 
 impl Node {
@@ -190,7 +186,6 @@ impl Node {
             sku,
             condition,
             holds,
-            shared: 0,
         }
     }
 

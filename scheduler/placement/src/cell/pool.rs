@@ -156,6 +156,9 @@ pub(crate) struct Pools {
     /// By node index.
     of_node: Vec<Option<PoolId>>,
     seats: Vec<Option<Seat>>,
+    /// Pools that are out of the order of pools until the many nodes that are being changed are
+    /// entered; absent where nodes are changed one by one.
+    unlisted: Option<BTreeSet<PoolId>>,
 }
 
 impl Pools {
@@ -290,13 +293,33 @@ impl Pools {
         }
     }
 
-    fn unlist(&self, id: PoolId, skus: &mut [SkuIndex]) {
+    /// From now on pools leave their order when a node of theirs changes, and stay out of it.
+    pub(super) fn begin_many(&mut self) {
+        self.unlisted = Some(BTreeSet::new());
+    }
+
+    /// Every pool is in its order again.
+    pub(super) fn end_many(&mut self, skus: &mut [SkuIndex]) {
+        for id in self.unlisted.take().into_iter().flatten() {
+            self.list(id, skus);
+        }
+    }
+
+    fn unlist(&mut self, id: PoolId, skus: &mut [SkuIndex]) {
+        if let Some(unlisted) = &mut self.unlisted
+            && !unlisted.insert(id)
+        {
+            return;
+        }
         for (sku, group, key) in self.get(id).keys(id) {
             skus[usize::from(sku.0)].groups[group].pools.remove(&key);
         }
     }
 
     fn list(&self, id: PoolId, skus: &mut [SkuIndex]) {
+        if self.unlisted.is_some() {
+            return;
+        }
         for (sku, group, key) in self.get(id).keys(id) {
             skus[usize::from(sku.0)].groups[group].pools.insert(key);
         }

@@ -1,6 +1,6 @@
 //! How a node stands as long as only what is on it now counts.
 //!
-//! A stance is everything a decision about the present asks of a node, in 32 bytes and without a
+//! A stance is everything a decision about the present asks of a node, in a cache line and without a
 //! pointer: it is worked out when something about the node changes and read by every decision. A
 //! node with bookings to come, or in several hands, has more to it than its stance says, and is
 //! judged by its holds.
@@ -36,6 +36,9 @@ pub(crate) const fn other(side: Side) -> Side {
     }
 }
 
+/// Later than any end.
+pub(crate) const NEVER: Timestamp = Timestamp::from_unix_ms(i64::MAX);
+
 /// A set of sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Sides([bool; 2]);
@@ -65,6 +68,14 @@ pub(crate) struct Stance {
     pub(crate) last_side: Option<Side>,
     /// The sides of all leases on it, booked ones too.
     pub(crate) sides: Sides,
+    /// When the first and the last of the leases that have it end; an end that nobody can say is
+    /// later than all others.
+    pub(crate) ends: (Timestamp, Timestamp),
+    /// When the first booking to come begins; absent where there is none.
+    pub(crate) next: Option<Timestamp>,
+    /// Whether several accounts have some of it, or leases have CPU and memory out of proportion, so
+    /// that no more than its holds say who has what.
+    pub(crate) is_mixed: bool,
     /// Whether there is more to it than that: leases are booked on it that have not begun, several
     /// accounts have some of it, or leases have CPU and memory out of proportion. Such a node is judged by its holds.
     pub(crate) is_involved: bool,
@@ -124,21 +135,26 @@ impl Stance {
             tenant: None,
             last_side: node.condition.last_side,
             sides: Sides::default(),
+            ends: (NEVER, Timestamp::EPOCH),
+            next: None,
+            is_mixed: false,
             is_involved: false,
         };
         for hold in &node.holds {
             let side = hold.holder.class.side();
             stance.sides.0[number(side)] = true;
-            stance.is_involved |= hold.host.is_some();
+            stance.is_mixed |= hold.host.is_some();
             if hold.from > now {
-                stance.is_involved = true;
+                stance.next = stance.next.or(Some(hold.from));
                 continue;
             }
+            let end = hold.to.filter(|_| !hold.awaiting_return).unwrap_or(NEVER);
+            stance.ends = (stance.ends.0.min(end), stance.ends.1.max(end));
             let tenant = Tenant {
                 account: hold.account,
                 side,
             };
-            stance.is_involved |= stance.tenant.is_some_and(|other| other != tenant);
+            stance.is_mixed |= stance.tenant.is_some_and(|other| other != tenant);
             stance.tenant = Some(tenant);
             stance.last_side = Some(side);
             let slots = hold.slots.common(all);
@@ -148,6 +164,7 @@ impl Stance {
                 stance.held = stance.held.union(slots);
             }
         }
+        stance.is_involved = stance.is_mixed || stance.next.is_some();
         stance
     }
 

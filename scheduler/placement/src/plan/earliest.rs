@@ -15,7 +15,7 @@ use super::gang::{Size, candidates};
 use super::limits::Limits;
 use super::rules::judge;
 use super::survey::{Seat, Survey};
-use crate::cell::{Node, Stance};
+use crate::cell::{NEVER, Node, Stance};
 use crate::power::{Lasting, Load, Minute};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
@@ -93,18 +93,15 @@ fn first_free_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
         .filter(|_| matches!(ask.need, Need::Gpus(_)))
         .into_iter()
         .flat_map(|own| &own.nodes);
-    let one_by_one = index
-        .involved
-        .iter()
-        .chain(own)
-        .filter_map(|node| {
-            let (known, stance) = ask.look(*node);
-            let at = first_on(ask, known, stance, &mut instants)?;
-            Some((at, *node))
-        })
-        .min();
-    let by_tail = first_by_tail(ask);
-    [one_by_one, by_tail].into_iter().flatten().min()
+    let mut best = first_by_tail(ask);
+    for node in index.involved.iter().chain(own) {
+        let (known, stance) = ask.look(*node);
+        let latest = best.map(|(at, _)| at);
+        if let Some(at) = first_on(ask, known, stance, latest, &mut instants) {
+            best = Some(best.map_or((at, *node), |best| best.min((at, *node))));
+        }
+    }
+    best
 }
 
 /// Among nodes without bookings to come, when the leases on them are over.
@@ -136,11 +133,12 @@ fn is_in_time(ask: &Ask<'_>, at: Timestamp) -> bool {
     }
 }
 
-/// The first start after the one asked for at which a node fits.
+/// The first start after the one asked for at which a node fits, where that is not after `latest`.
 fn first_on(
     ask: &Ask<'_>,
     node: &Node,
     stance: &Stance,
+    latest: Option<Timestamp>,
     instants: &mut Vec<Timestamp>,
 ) -> Option<Timestamp> {
     if !judge(node, stance, ask).faults.may_fit_later() {
@@ -150,6 +148,7 @@ fn first_on(
     instants
         .iter()
         .copied()
+        .take_while(|at| latest.is_none_or(|latest| *at <= latest))
         .find(|at| judge(node, stance, &ask.at(*at)).faults.fits())
 }
 
@@ -165,7 +164,7 @@ pub(super) fn first_of_gang(
 ) -> Option<(Timestamp, NodeSet)> {
     let ask = &survey.ask;
     let place = |at: Timestamp| {
-        let then = Survey::take(ask.at(at));
+        let then = survey.at(at);
         let limits = Limits::new(then.ask, policy);
         let mut best = candidates(&then, size, &limits).best.into_iter();
         best.next().map(|(_, candidate)| (at, candidate.nodes))
@@ -233,7 +232,18 @@ fn starts(
         changes.push((ask.window.start, 1));
     }
     let (node, stance) = ask.look(seat.index);
-    if node.holds.is_empty() {
+    if stance.tenant.is_none() && !stance.is_involved {
+        return;
+    }
+    if !stance.is_involved {
+        // Nothing but the leases on it is in the way of a node that may fit later and is not sick.
+        let free = free_from(ask, stance).filter(|_| !fitted && stance.sick.is_empty());
+        if let Some(at) = free
+            && at > ask.window.start
+            && is_in_time(ask, at)
+        {
+            changes.push((at, 1));
+        }
         return;
     }
     turns(ask, node, instants);
@@ -244,6 +254,14 @@ fn starts(
             fitted = fits;
         }
     }
+}
+
+/// From when on a node that has leases and no bookings to come is nobody's, and stays so; absent where
+/// nobody can say.
+pub(super) fn free_from(ask: &Ask<'_>, stance: &Stance) -> Option<Timestamp> {
+    let (first, last) = stance.ends;
+    let is_known = last != NEVER && ask.window.after(Some(first)).is_some();
+    ask.window.after(Some(last)).filter(|_| is_known)
 }
 
 /// The first instant at which the changes up to it, all of that instant included, sum to `wanted`.

@@ -4,6 +4,7 @@ use super::limits::Limits;
 use super::score::{Podium, Score};
 use super::survey::{Seat, Survey, count};
 use leasehold_common::explain::Candidate;
+use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::Shape;
 use leasehold_common::topology::{Locality, Prefix};
 use std::cmp::Reverse;
@@ -30,6 +31,9 @@ impl Size {
 
     /// Of nodes in topology order, how many could work with the others of their pools as spares.
     pub(super) fn most_working<'s>(self, seats: impl Iterator<Item = &'s Seat>) -> u32 {
+        if self.spares == 0 {
+            return count(seats.count());
+        }
         let mut pools: BTreeMap<u32, usize> = BTreeMap::new();
         for seat in seats {
             *pools.entry(seat.pool).or_default() += 1;
@@ -69,8 +73,11 @@ pub(super) fn candidates(
         }
         let units = fit.chunk_by(|a, b| a.shares(b, level));
         for unit in units.filter(|unit| unit.len() >= size.nodes as usize) {
+            if podium.is_beyond(&at_best(unit, size)) {
+                continue;
+            }
             if let Some(choice) = choose(survey, unit, level, size, limits) {
-                let score = score(survey, &choice);
+                let score = score(&choice);
                 podium.enter(score, || candidate(survey, &choice));
             }
         }
@@ -79,6 +86,45 @@ pub(super) fn candidates(
         }
     }
     podium
+}
+
+/// A score that no choice from a unit beats, without choosing: most units of a large cell are passed
+/// over by it. Spares and limits only make a choice worse.
+fn at_best(unit: &[&Seat], size: Size) -> Score {
+    // By whether they change sides, then by what they break: nothing, themselves, a larger domain.
+    let mut tiers = [[0_usize; 3]; 2];
+    let mut first = NodeIndex(u32::MAX);
+    for seat in unit {
+        let breaks = match (seat.breaks_domain, seat.is_domain) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => 2,
+        };
+        tiers[usize::from(seat.changes_side)][breaks] += 1;
+        first = first.min(seat.index);
+    }
+    let mut left = size.nodes as usize;
+    let (mut changes, mut broken) = (0, 0);
+    for (side, tier) in tiers.into_iter().enumerate() {
+        let taken = left.min(tier.iter().sum());
+        left -= taken;
+        changes += side * taken;
+        let breaking = taken.saturating_sub(tier[0]);
+        // One larger domain may hold all that are not domains of their own.
+        broken += breaking.saturating_sub(tier[2]);
+    }
+    Score {
+        side_changes: count(changes),
+        domains_broken: count(broken),
+        gpus_stranded: 0,
+        unit_left: match size.spares {
+            0 => count(unit.len() - size.nodes as usize),
+            // How many more are kept depends on how many pools it goes to.
+            _ => 0,
+        },
+        idle_before: 0,
+        node_index: first,
+    }
 }
 
 /// The most nodes of a gang that one unit of the locality could have now.
@@ -124,7 +170,7 @@ fn pick<'s>(
 ) -> (Vec<&'s Seat>, Vec<&'s Seat>) {
     let wanted = size.nodes as usize;
     let mut limits = limits.are_any().then(|| limits.clone());
-    let mut tiers: Vec<_> = seats
+    let mut tiers: Vec<Placed<'s>> = seats
         .iter()
         .map(|&seat| {
             let tier = (seat.changes_side, seat.breaks_domain);
@@ -142,7 +188,11 @@ fn pick<'s>(
             *tier = worst[pool];
         }
     }
-    tiers.sort_by_key(|(tier, pool, _)| (*tier, *pool));
+    // Seats stand in topology order, so that in each tier the pools mostly stand in theirs.
+    let mut tiers = by_tier(&tiers);
+    if !tiers.is_sorted_by_key(|(tier, pool, _)| (*tier, *pool)) {
+        tiers.sort_by_key(|(tier, pool, _)| (*tier, *pool));
+    }
     let (mut nodes, mut spares) = (Vec::with_capacity(wanted), Vec::new());
     for tier in tiers.chunk_by_mut(|a, b| a.0 == b.0) {
         if nodes.len() == wanted {
@@ -183,6 +233,18 @@ fn pick<'s>(
     (nodes, spares)
 }
 
+/// Whether it changes sides and whether it breaks a domain, its pool, and the node.
+type Placed<'s> = ((bool, bool), u32, &'s Seat);
+
+/// The same by tier, in the order in which they stood.
+fn by_tier<'s>(seats: &[Placed<'s>]) -> Vec<Placed<'s>> {
+    let mut sorted = Vec::with_capacity(seats.len());
+    for tier in [(false, false), (false, true), (true, false), (true, true)] {
+        sorted.extend(seats.iter().filter(|(other, _, _)| *other == tier));
+    }
+    sorted
+}
+
 /// Takes a node against the limits; says whether they allow it.
 fn admit(survey: &Survey<'_>, seat: &Seat, limits: Option<&mut Limits<'_>>) -> bool {
     let Some(limits) = limits else {
@@ -206,25 +268,17 @@ fn best_fit<T>(pools: &[&mut [T]], left: usize) -> usize {
     }
 }
 
-fn score(survey: &Survey<'_>, choice: &Choice<'_>) -> Score {
+fn score(choice: &Choice<'_>) -> Score {
     let taken = || choice.nodes.iter().chain(&choice.spares);
-    let mut broken: Vec<_> = taken()
-        .filter(|seat| seat.breaks_domain)
-        .map(|seat| {
-            let (_, pool) = survey.ask.cell.index().pools.of(seat.index);
-            match pool.level {
-                Locality::Domain => (seat.pool, None),
-                Locality::Rack | Locality::Row | Locality::Hall | Locality::Cell => {
-                    (seat.pool, Some(seat.index))
-                }
-            }
-        })
-        .collect();
-    broken.sort_unstable();
-    broken.dedup();
+    let breaking = || taken().filter(|seat| seat.breaks_domain);
+    let themselves = breaking().filter(|seat| seat.is_domain).count();
+    let larger = breaking().filter(|seat| !seat.is_domain);
+    let mut larger: Vec<u32> = larger.map(|seat| seat.pool).collect();
+    larger.sort_unstable();
+    larger.dedup();
     Score {
         side_changes: count(taken().filter(|s| s.changes_side).count()),
-        domains_broken: count(broken.len()),
+        domains_broken: count(themselves + larger.len()),
         gpus_stranded: 0,
         unit_left: count(choice.left),
         idle_before: taken().map(|seat| u64::from(seat.idle_minutes)).sum(),

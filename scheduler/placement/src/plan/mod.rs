@@ -51,7 +51,7 @@ pub fn plan(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> 
     if ask.is_small() {
         plan_small(&ask, policy)
     } else {
-        plan_gang(&mut Survey::take(ask), policy)
+        plan_gang(ask, policy)
     }
 }
 
@@ -60,7 +60,7 @@ fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
     let mut limits = Limits::new(*ask, policy);
     let mut found = None;
     if tally.fit > 0 && tally.eligible > 0 {
-        let places = small::spots(ask, &mut limits);
+        let places = small::spots(ask, &tally, &mut limits);
         found = Found::of(places, |spot| spot.candidate(ask));
         if limits.met {
             // Something stands between nodes and a request that they would fit: that is counted by
@@ -79,8 +79,15 @@ fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
 
 /// Of nodes that may be fewer than wished for, as many as fit; of everything below a place, all of
 /// it or nothing.
-fn plan_gang(survey: &mut Survey<'_>, policy: &Policy) -> Decision {
-    let ask = survey.ask;
+fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
+    // Where it goes is found among the nodes that fit; why it goes nowhere is told of all.
+    let is_unit = matches!(ask.request.shape, Shape::Unit { .. });
+    let is_brief = ask.is_present() && !is_unit;
+    let mut survey = if is_brief {
+        Survey::of_fitting(ask)
+    } else {
+        Survey::take(ask)
+    };
     let limits = Limits::new(ask, policy);
     let (wanted, least) = match &ask.request.shape {
         Shape::Nodes {
@@ -93,11 +100,11 @@ fn plan_gang(survey: &mut Survey<'_>, policy: &Policy) -> Decision {
         }
     };
     let size = |nodes| Size::of(&ask.request.shape, nodes);
-    let mut places = gang::candidates(survey, size(wanted), &limits);
+    let mut places = gang::candidates(&survey, size(wanted), &limits);
     if places.best.is_empty() && least < wanted {
-        let most = gang::most(survey, size(wanted), &limits).min(wanted);
+        let most = gang::most(&survey, size(wanted), &limits).min(wanted);
         if most >= least {
-            places = gang::candidates(survey, size(most), &limits);
+            places = gang::candidates(&survey, size(most), &limits);
         }
     }
     if limits.are_any() {
@@ -106,9 +113,16 @@ fn plan_gang(survey: &mut Survey<'_>, policy: &Policy) -> Decision {
     if let Some(found) = Found::of(places, |candidate| candidate) {
         return found.placed(&ask, &survey.tally);
     }
-    match never::impossible_gang(survey, size(least)) {
+    if is_brief {
+        let tally = survey.tally;
+        survey = Survey {
+            tally,
+            ..Survey::take(ask)
+        };
+    }
+    match never::impossible_gang(&survey, size(least)) {
         Some(reason) => never(survey.tally.explanation(Outcome::Never), reason),
-        None => waits(wait::gang(survey, size(least), &limits, policy)),
+        None => waits(wait::gang(&survey, size(least), &limits, policy)),
     }
 }
 

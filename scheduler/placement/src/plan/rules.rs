@@ -1,7 +1,7 @@
 //! The hard rules: what a node fails for a request, all of it.
 
 use super::ask::{Ask, Need};
-use crate::cell::{Fitness, Kind, Node, Stance};
+use crate::cell::{Fitness, Kind, NEVER, Node, Stance};
 use leasehold_common::class::Side;
 use leasehold_common::explain::Filter;
 use leasehold_common::lease::{GpuSlots, HostShare};
@@ -119,6 +119,21 @@ impl Few {
 
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// Whether it has exactly one.
+    pub(super) const fn is_one(self) -> bool {
+        self.0.is_power_of_two()
+    }
+
+    /// What it has.
+    pub(super) fn numbers(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let lowest = left.trailing_zeros();
+            left &= left.checked_sub(1)?;
+            Some(lowest as usize)
+        })
     }
 
     /// Whether it has anything that `other` has.
@@ -250,21 +265,23 @@ pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
 /// Judges one node of the right SKU.
 pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     let mut faults = judge_fitness(stance.condition, ask);
-    let claim = if ask.is_present() && !stance.is_involved {
-        if let Some(tenant) = stance.tenant {
-            let is_own = Some(tenant.account) == ask.account;
-            let (held, returning) = (!stance.held.is_empty(), !stance.returning.is_empty());
-            judge_neighbours(&mut faults, ask, tenant.side, is_own, held, returning);
+    let claim = match simply(stance, ask) {
+        Some(Simply { has_it }) => {
+            if let (Some(tenant), true) = (stance.tenant, has_it) {
+                let is_own = Some(tenant.account) == ask.account;
+                let (held, returning) = (!stance.held.is_empty(), !stance.returning.is_empty());
+                judge_neighbours(&mut faults, ask, tenant.side, is_own, held, returning);
+            }
+            let of = |slots| if has_it { slots } else { GpuSlots::NONE };
+            Claim {
+                held: of(stance.held),
+                returning: of(stance.returning),
+                last_side: stance.last_side,
+                next: stance.next,
+                host: HostShare::default(),
+            }
         }
-        Claim {
-            held: stance.held,
-            returning: stance.returning,
-            last_side: stance.last_side,
-            next: None,
-            host: HostShare::default(),
-        }
-    } else {
-        claim(node, ask, &mut faults)
+        None => claim(node, ask, &mut faults),
     };
     let all = stance.all();
     let free = all
@@ -291,6 +308,96 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         free,
         changes_side: claim.last_side.is_some_and(|last| last != ask.side),
         idle_minutes,
+    }
+}
+
+/// What the window meets on a node where that can be told without its holds.
+struct Simply {
+    /// Whether the leases that have it now are in the way: all of them, or none.
+    has_it: bool,
+}
+
+/// Looks no further than the stance where that is enough: the bookings to come are after the
+/// window, and either all leases that have the node now are in the way or none is.
+fn simply(stance: &Stance, ask: &Ask<'_>) -> Option<Simply> {
+    let window = &ask.window;
+    let takes_its_share = ask.need == Need::Whole || ask.request.host.is_none();
+    let begins_after = |next| window.until().is_some_and(|until| next >= until);
+    if stance.is_mixed || !takes_its_share || !stance.next.is_none_or(begins_after) {
+        return None;
+    }
+    let (first, last) = stance.ends;
+    // An end that is past already says nothing: the hardware should be back and is not.
+    let is_free_at = |end, at| end != NEVER && window.after(Some(end)).is_some_and(|f| f <= at);
+    let has_it = if stance.tenant.is_none() || window.start <= window.now {
+        true
+    } else if is_free_at(first, window.start) && is_free_at(last, window.start) {
+        false
+    } else if window
+        .after(Some(first))
+        .is_some_and(|free| free > window.start)
+    {
+        true
+    } else {
+        return None;
+    };
+    Some(Simply { has_it })
+}
+
+/// Verdicts on whole nodes without bookings to come, by all that tells such nodes apart: where all of
+/// a node is asked for, it does not matter how many of its GPUs are gone.
+#[derive(Debug, Default)]
+pub(super) struct WholeNodes {
+    known: Vec<(Whole, Faults)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Whole {
+    fitness: Fitness,
+    side: Option<Side>,
+    is_own: bool,
+    has_gpus: bool,
+    is_sick: bool,
+    is_held: bool,
+    is_returning: bool,
+}
+
+impl WholeNodes {
+    /// The same as [`judge`], which is asked once for all nodes that are alike.
+    pub(super) fn judge(&mut self, node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+        if ask.need != Need::Whole || !ask.is_present() || stance.is_involved {
+            return judge(node, stance, ask);
+        }
+        let own = |account| Some(account) == ask.account;
+        let whole = Whole {
+            fitness: stance.condition,
+            side: stance.tenant.map(|tenant| tenant.side),
+            is_own: stance.tenant.is_some_and(|tenant| own(tenant.account)),
+            has_gpus: stance.gpus > 0,
+            is_sick: !stance.sick.is_empty(),
+            is_held: !stance.held.is_empty(),
+            is_returning: !stance.returning.is_empty(),
+        };
+        let faults = match self.known.iter().find(|(other, _)| *other == whole) {
+            Some((_, faults)) => *faults,
+            None => {
+                let faults = judge(node, stance, ask).faults;
+                self.known.push((whole, faults));
+                faults
+            }
+        };
+        let verdict = Verdict {
+            faults,
+            free: stance.free(),
+            changes_side: stance.last_side.is_some_and(|last| last != ask.side),
+            idle_minutes: 0,
+        };
+        debug_assert_eq!(
+            verdict,
+            judge(node, stance, ask),
+            "nodes alike are judged alike"
+        );
+        verdict
     }
 }
 

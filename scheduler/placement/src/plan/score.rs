@@ -61,6 +61,12 @@ impl<T> Podium<T> {
         Self { best: Vec::new() }
     }
 
+    /// Whether nothing with so good a score or a worse one would be entered.
+    pub(super) fn is_beyond(&self, score: &Score) -> bool {
+        let worst = self.best.get(RUNNERS_UP);
+        worst.is_some_and(|(worst, _)| worst <= score)
+    }
+
     /// Enters a placement; it is only made where it is among the best so far.
     pub(super) fn enter(&mut self, score: Score, make: impl FnOnce() -> T) {
         let at = self.best.partition_point(|(other, _)| *other <= score);

@@ -11,6 +11,7 @@ use super::ask::{Ask, Need};
 use super::limits::Limits;
 use super::rules::{Verdict, judge};
 use super::score::{Podium, RUNNERS_UP, Score};
+use super::tally::Tally;
 use crate::cell::{Group, PoolKey, Stance};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
@@ -27,7 +28,7 @@ pub(super) struct Spot {
 }
 
 /// The best few places.
-pub(super) fn spots(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Podium<Spot> {
+pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Podium<Spot> {
     if !ask.is_present() {
         return of_all(ask, limits);
     }
@@ -36,11 +37,9 @@ pub(super) fn spots(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Podium<Spot> {
     if let Need::Gpus(count) = ask.need {
         enter_parts(ask, count, limits, &mut podium);
     }
-    let booked = ask.sku.into_iter().flat_map(|(_, index)| &index.involved);
-    for node in booked {
-        let (known, stance) = ask.look(*node);
-        let verdict = judge(known, stance, ask);
-        enter(ask, *node, stance, &verdict, limits, &mut podium);
+    for (node, verdict) in &tally.involved {
+        let (_, stance) = ask.look(*node);
+        enter(ask, *node, stance, verdict, limits, &mut podium);
     }
     debug_assert_eq!(
         podium.best,

@@ -1,11 +1,13 @@
 //! One look over every node of a SKU, in topology order: what gangs are planned from.
 
 use super::ask::Ask;
+use super::earliest::free_from;
 use super::limits::Limits;
-use super::rules::{Cause, Faults, judge};
+use super::rules::{Cause, Faults, WholeNodes, judge};
 use super::tally::Tally;
 use crate::cell::PoolId;
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix};
 use std::collections::BTreeMap;
 
@@ -17,6 +19,8 @@ pub(super) struct Seat {
     pub(super) changes_side: bool,
     /// Whether taking it breaks a whole domain.
     pub(super) breaks_domain: bool,
+    /// Whether it is a domain of its own.
+    pub(super) is_domain: bool,
     pub(super) idle_minutes: u32,
     /// Its pool, counted through the survey: pools stand by their first node.
     pub(super) pool: u32,
@@ -51,36 +55,111 @@ impl<'a> Survey<'a> {
         let mut tally = Tally::of_others(&ask);
         let mut seats = Vec::with_capacity(ask.sku.map_or(0, |(_, index)| index.nodes as usize));
         let mut units = [0; 4];
-        let mut pool_ids: BTreeMap<PoolId, u32> = BTreeMap::new();
+        let mut pool_ids = Numbers::default();
+        let mut alike: Vec<(Alike, u32)> = Vec::new();
+        let mut known = WholeNodes::default();
         let pools = &ask.cell.index().pools;
-        for (index, node) in ask.cell.in_order() {
-            for number in &mut units[usize::from(node.shared)..] {
+        for (index, shared) in ask.cell.steps() {
+            for number in &mut units[usize::from(shared)..] {
                 *number += 1;
             }
-            if ask.sku.is_none_or(|(sku, _)| sku != node.sku) {
+            let (node, stance) = ask.look(index);
+            if ask.sku.is_none_or(|(sku, _)| sku != stance.sku) {
                 continue;
             }
             if !ask.reaches(node) {
                 tally.count(Faults::ELSEWHERE, 1);
                 continue;
             }
-            let (_, stance) = ask.look(index);
-            let verdict = judge(node, stance, &ask);
-            tally.enter(verdict.faults, stance.gpus, verdict.free.len(), 1, &ask);
+            let verdict = known.judge(node, stance, &ask);
+            count_alike(
+                &mut alike,
+                Alike {
+                    faults: verdict.faults,
+                    gpus: stance.gpus,
+                    free: verdict.free.len(),
+                },
+            );
             let (id, packed) = pools.of(index);
-            let next = count(pool_ids.len());
-            let pool = *pool_ids.entry(id).or_insert(next);
             seats.push(Seat {
                 index,
                 faults: verdict.faults,
                 changes_side: verdict.changes_side,
                 breaks_domain: stance.is_whole() && packed.breaks_domain(),
+                is_domain: packed.level != Locality::Domain,
                 idle_minutes: verdict.idle_minutes,
-                pool,
+                pool: pool_ids.of(id),
+                units,
+            });
+        }
+        for (kind, nodes) in alike {
+            tally.enter(kind.faults, kind.gpus, kind.free, nodes, &ask);
+        }
+        Self { ask, seats, tally }
+    }
+
+    /// Only the nodes that fit, with all of them counted, where what nodes are now decides: a node
+    /// that somebody has, and that nothing is booked on, is passed over without being judged.
+    pub(super) fn of_fitting(ask: Ask<'a>) -> Self {
+        let tally = Tally::take(&ask);
+        let mut seats = Vec::with_capacity(tally.fit as usize);
+        let mut units = [0; 4];
+        let mut pool_ids = Numbers::default();
+        let pools = &ask.cell.index().pools;
+        for (index, shared) in ask.cell.steps() {
+            for number in &mut units[usize::from(shared)..] {
+                *number += 1;
+            }
+            let stance = ask.cell.index().stance(index);
+            let stance = stance.expect("every node of the cell stands");
+            let is_taken = stance.tenant.is_some() && !stance.is_involved;
+            if is_taken || ask.sku.is_none_or(|(sku, _)| sku != stance.sku) {
+                continue;
+            }
+            let (node, _) = ask.look(index);
+            let verdict = judge(node, stance, &ask);
+            if !verdict.faults.fits() {
+                continue;
+            }
+            let (id, packed) = pools.of(index);
+            seats.push(Seat {
+                index,
+                faults: verdict.faults,
+                changes_side: verdict.changes_side,
+                breaks_domain: stance.is_whole() && packed.breaks_domain(),
+                is_domain: packed.level != Locality::Domain,
+                idle_minutes: verdict.idle_minutes,
+                pool: pool_ids.of(id),
                 units,
             });
         }
         Self { ask, seats, tally }
+    }
+
+    /// The nodes of it that fit at a later start; only they are counted.
+    pub(super) fn at(&self, start: Timestamp) -> Self {
+        let ask = self.ask.at(start);
+        let seats = self.seats.iter().filter_map(|seat| {
+            let (node, stance) = ask.look(seat.index);
+            let is_simple = !stance.is_involved && stance.tenant.is_some();
+            let is_taken = || is_simple && free_from(&ask, stance).is_none_or(|free| free > start);
+            if !seat.faults.may_fit_later() || is_taken() {
+                return None;
+            }
+            let verdict = judge(node, stance, &ask);
+            verdict.faults.fits().then_some(Seat {
+                faults: verdict.faults,
+                changes_side: verdict.changes_side,
+                idle_minutes: verdict.idle_minutes,
+                ..*seat
+            })
+        });
+        let seats: Vec<_> = seats.collect();
+        Self {
+            ask,
+            tally: Tally::of_fitting(count(seats.len())),
+            seats,
+        }
     }
 
     /// Nodes that may serve the request and are in service, whoever has them.
@@ -104,6 +183,43 @@ impl<'a> Survey<'a> {
     pub(super) fn unit(&self, seat: &Seat, level: Locality) -> Prefix {
         let (node, _) = self.ask.look(seat.index);
         node.spec.path.unit(level)
+    }
+}
+
+/// What nodes are counted by: most of a cell is one of a dozen of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Alike {
+    faults: Faults,
+    gpus: u8,
+    free: u8,
+}
+
+fn count_alike(counts: &mut Vec<(Alike, u32)>, node: Alike) {
+    match counts.iter_mut().find(|(other, _)| *other == node) {
+        Some((_, nodes)) => *nodes += 1,
+        None => counts.push((node, 1)),
+    }
+}
+
+/// Pools counted through a survey, in the order in which they came up.
+#[derive(Debug, Default)]
+struct Numbers {
+    known: BTreeMap<PoolId, u32>,
+    /// Neighbours are mostly of one pool.
+    last: Option<(PoolId, u32)>,
+}
+
+impl Numbers {
+    fn of(&mut self, id: PoolId) -> u32 {
+        if let Some((last, number)) = self.last
+            && last == id
+        {
+            return number;
+        }
+        let next = count(self.known.len());
+        let number = *self.known.entry(id).or_insert(next);
+        self.last = Some((id, number));
+        number
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::ask::Ask;
 use super::limits::Limits;
-use super::rules::{Cause, Faults, Rule, judge, judge_kind};
+use super::rules::{Cause, Faults, Rule, Verdict, judge, judge_kind};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub(super) struct Tally {
     pub(super) loose: Loose,
     /// Nodes that may serve the request's side and are large enough.
     pub(super) eligible: u32,
+    /// Nodes with bookings to come that fit all the same, where such nodes were judged one by one.
+    pub(super) involved: Vec<(NodeIndex, Verdict)>,
     /// The first node that only watts are missing for, where they were asked about.
     pub(super) short_of_watts: Option<NodeIndex>,
 }
@@ -51,26 +53,37 @@ impl Tally {
                     .and_then(|own| own.census.get(kind))
                     .copied()
                     .unwrap_or(0);
-                tally.enter(
-                    judge_kind(kind, ask, false),
-                    kind.gpus,
-                    kind.free,
-                    nodes - own,
-                    ask,
-                );
-                tally.enter(judge_kind(kind, ask, true), kind.gpus, kind.free, own, ask);
+                for (is_own, nodes) in [(false, nodes - own), (true, own)] {
+                    if nodes > 0 {
+                        let faults = judge_kind(kind, ask, is_own);
+                        tally.enter(faults, kind.gpus, kind.free, nodes, ask);
+                    }
+                }
             }
+            let mut involved = Vec::new();
             for node in &index.involved {
-                tally.enter_node(*node, ask);
+                let verdict = tally.enter_node(*node, ask);
+                if verdict.faults.fits() {
+                    involved.push((*node, verdict));
+                }
             }
             debug_assert_eq!(
                 tally,
                 Self::of_all(ask),
                 "every node is counted by its kind"
             );
+            tally.involved = involved;
             tally
         } else {
             Self::of_all(ask)
+        }
+    }
+
+    /// Only so many nodes that fit, and none of the others.
+    pub(super) fn of_fitting(fit: u32) -> Self {
+        Self {
+            fit,
+            ..Self::default()
         }
     }
 
@@ -119,17 +132,15 @@ impl Tally {
         tally
     }
 
-    fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) {
+    fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) -> Verdict {
         let (known, stance) = ask.look(node);
         let verdict = judge(known, stance, ask);
         self.enter(verdict.faults, stance.gpus, verdict.free.len(), 1, ask);
+        verdict
     }
 
     /// Counts nodes of the right SKU that stand alike.
     pub(super) fn enter(&mut self, faults: Faults, gpus: u8, free: u8, nodes: u32, ask: &Ask<'_>) {
-        if nodes == 0 {
-            return;
-        }
         self.count(faults, nodes);
         if !faults.is_eligible() {
             return;
@@ -137,11 +148,12 @@ impl Tally {
         if ask.is_large_enough(gpus) {
             self.eligible += nodes;
         }
-        for cause in Cause::ALL {
-            if faults.only(cause) {
-                self.alone[cause as usize] += nodes;
+        let is_alone = faults.causes.is_one();
+        for cause in faults.causes.numbers() {
+            if is_alone {
+                self.alone[cause] += nodes;
             }
-            self.any[cause as usize] |= faults.causes.has(cause as u8);
+            self.any[cause] = true;
         }
         if faults.lacks_only_gpus() && free > 0 {
             self.loose.gpus += u64::from(free) * u64::from(nodes);
@@ -156,10 +168,8 @@ impl Tally {
             self.fit += nodes;
             return;
         }
-        for rule in Rule::ALL {
-            if faults.failed.has(rule as u8) {
-                self.failed[rule as usize] += nodes;
-            }
+        for rule in faults.failed.numbers() {
+            self.failed[rule] += nodes;
         }
     }
 

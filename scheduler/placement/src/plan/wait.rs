@@ -137,8 +137,10 @@ impl Standing {
             let mut alone = [0; Cause::ALL.len()];
             for seat in unit.iter().filter(|s| s.faults.is_eligible()) {
                 fit += u32::from(seat.faults.fits());
-                for cause in Cause::ALL {
-                    alone[cause as usize] += u32::from(seat.faults.only(cause));
+                if seat.faults.causes.is_one() {
+                    for cause in seat.faults.causes.numbers() {
+                        alone[cause] += 1;
+                    }
                 }
             }
             standing.most_fit = standing.most_fit.max(fit);
@@ -316,9 +318,8 @@ fn leases_that_end(
     slots: Option<GpuSlots>,
     ends: &mut BTreeSet<(Timestamp, LeaseId)>,
 ) {
-    let account = &now.request.account;
     for hold in now.cell.holds(node) {
-        let in_the_way = hold.holder.account != *account
+        let in_the_way = Some(hold.account) != now.account
             || slots.is_none_or(|slots| !slots.common(hold.slots).is_empty());
         let is_over = then
             .window

@@ -13,6 +13,9 @@ use std::fmt::Display;
 pub enum Trial {
     /// The published experiment on the openb trace: how full a fleet of shared GPUs gets.
     Openb(openb::Openb),
+    /// The engine under load on made-up cells.
+    #[command(flatten)]
+    Load(leasehold_sim::load::Load),
 }
 
 /// How figures are told.
@@ -32,6 +35,7 @@ impl Trial {
     pub fn run(&self) -> anyhow::Result<String> {
         match self {
             Self::Openb(openb) => openb.run(),
+            Self::Load(load) => load.run(),
         }
     }
 }
