@@ -39,8 +39,9 @@ fn the_same_seed_decides_the_same() {
 fn three_of_ten_are_refused_in_a_steady_state() {
     let layout = Layout::new(150, 8, 25).unwrap();
     let run = |seed| {
+        // With 64 accounts on 150 nodes, more would leave every free GPU beside somebody else's.
         let churn = Churn {
-            used_pct: 85,
+            used_pct: 50,
             decisions: 1500,
             seed,
         };
