@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// How many of a thousand requests are to be refused.
 const REFUSED_PERMILLE: u64 = 300;
 /// How many of a thousand requests that usually fit are bookings for later.
-const AHEAD_PERMILLE: u64 = 20;
+const AHEAD_PERMILLE: u64 = 50;
 /// How many of a thousand arrivals see a node fail.
 const FAILS_PERMILLE: u64 = 5;
 /// How many of a thousand leases are ended before their time.

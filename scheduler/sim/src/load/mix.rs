@@ -143,7 +143,7 @@ impl Mix {
 
     /// Some time to come: an advance booking's start.
     pub(super) fn later(&mut self, now: Timestamp) -> Timestamp {
-        now + Span::from_mins(60 + self.rng.below(24 * 60))
+        now + Span::from_mins(60 + self.rng.below(48 * 60))
     }
 
     /// How long something takes: most take hours, a few take days.
