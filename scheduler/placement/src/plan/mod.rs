@@ -13,15 +13,19 @@ mod earliest;
 mod gang;
 mod limits;
 mod never;
+mod reclaim;
 mod rules;
 mod score;
 mod small;
+mod surplus;
 mod survey;
 mod tally;
 mod wait;
 mod window;
 
+pub use reclaim::victims;
 pub use score::Score;
+pub use surplus::surplus;
 
 use crate::cell::Cell;
 use crate::decision::{Decision, Plan};

@@ -192,6 +192,7 @@ pub(super) const fn uncounted(outcome: Outcome) -> Explanation {
         reasons: Vec::new(),
         earliest: None,
         unblocked_by: Vec::new(),
+        reclaim: None,
         policy: None,
     }
 }

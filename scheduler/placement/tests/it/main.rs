@@ -12,4 +12,8 @@ mod fleet;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod reclaim;
+#[cfg(test)]
 mod stories;
+#[cfg(test)]
+mod surplus;

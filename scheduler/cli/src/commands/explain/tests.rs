@@ -85,6 +85,7 @@ fn nothing_said(outcome: Outcome) -> Explanation {
         reasons: Vec::new(),
         earliest: None,
         unblocked_by: Vec::new(),
+        reclaim: None,
         policy: None,
     }
 }
