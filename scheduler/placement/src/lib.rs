@@ -44,8 +44,7 @@
 //! published traces ask for them.
 //!
 //! Not here: quota and the life cycles of leases and nodes (`leasehold-core`), and who may ask for
-//! what (the API). MIG slices are not let yet, and what would
-//! be reclaimed is only said.
+//! what (the API). MIG slices are not let yet, and what would be reclaimed is only said.
 
 pub mod cell;
 pub mod checker;

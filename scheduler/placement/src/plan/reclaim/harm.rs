@@ -123,6 +123,7 @@ impl Harm {
             ids: Vec::new(),
         };
         let mut domains: BTreeSet<UnitId> = BTreeSet::new();
+        let mut first: &[UnitId] = &[];
         for taking in takings {
             match taking.class {
                 Class::OnDemand => harm.on_demand += 1,
@@ -131,10 +132,16 @@ impl Harm {
             }
             harm.leases += 1;
             harm.gpu_minutes_lost = harm.gpu_minutes_lost.saturating_add(taking.gpu_minutes);
-            domains.extend(&taking.domains);
+            if harm.leases == 1 {
+                // Mostly it is one, which may have thousands.
+                first = &taking.domains;
+            } else {
+                domains.extend(first.iter().chain(&taking.domains));
+                first = &[];
+            }
             harm.ids.push(taking.lease);
         }
-        harm.domains_broken = u32::try_from(domains.len()).unwrap_or(u32::MAX);
+        harm.domains_broken = u32::try_from(domains.len() + first.len()).unwrap_or(u32::MAX);
         harm
     }
 

@@ -30,10 +30,9 @@ mod trial;
 use super::ask::Ask;
 use super::limits::Limits;
 use super::never;
-use super::plan;
+use super::room;
 use super::survey::{Survey, count};
 use crate::cell::Cell;
-use crate::decision::Decision;
 use crate::power::Minute;
 use crate::request::Request;
 use harm::{Least, Taking};
@@ -52,7 +51,7 @@ use trial::Trial;
 pub fn victims(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> Option<Reclaim> {
     let now = now.max(cell.now());
     let all = Taking::all(cell, request, policy, now);
-    if all.is_empty() || !matches!(plan(cell, request, policy, now), Decision::Wait { .. }) {
+    if all.is_empty() || room(cell, request, policy, now).is_some() {
         return None;
     }
     let notices: BTreeSet<Span> = all.iter().map(|taking| taking.class.notice()).collect();

@@ -16,15 +16,18 @@ use leasehold_common::ids::LeaseId;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How many sets of few leases are tried at most, the most promising units first.
+const TRIES: usize = 1 << 18;
+
 /// Leases that may be taken back, by number.
 pub(super) type Takings<'t> = BTreeMap<LeaseId, &'t Taking>;
 
 /// The sets that make room for a request for one node. `ask` is without all that may be taken back.
 pub(super) fn for_one(ask: &Ask<'_>, takings: &Takings<'_>) -> Least {
     let mut least = Least::default();
-    for (index, _) in ask.nodes() {
-        let (node, stance) = ask.look(index);
-        if !judge(node, stance, ask).faults.fits() {
+    for (index, stance) in ask.nodes() {
+        let (node, _) = ask.look(index);
+        if !ask.is_large_enough(stance.gpus) || !judge(node, stance, ask).faults.fits() {
             continue;
         }
         let met = node.holds.iter().filter(|hold| ask.window.clashes(hold));
@@ -73,11 +76,24 @@ pub(super) fn for_one(ask: &Ask<'_>, takings: &Takings<'_>) -> Least {
 /// The sets that make room for so many nodes in one unit. The survey is without all that may be
 /// taken back.
 pub(super) fn for_gang(survey: &Survey<'_>, takings: &Takings<'_>, wanted: u32) -> Least {
-    let mut least = Least::default();
-    for unit in survey.units(survey.ask.within()) {
-        let unit = Unit::of(&survey.ask, unit, takings);
-        if unit.nodes.len() >= wanted as usize {
-            unit.enter(takings, wanted as usize, &mut least);
+    let wanted = wanted as usize;
+    let units = survey.units(survey.ask.within());
+    let mut units: Vec<(Harm, Unit)> = units
+        .map(|unit| Unit::of(&survey.ask, unit, takings))
+        .filter(|unit| unit.nodes.len() >= wanted)
+        .map(|unit| (unit.harm(takings, unit.greedy(takings, wanted)), unit))
+        .collect();
+    units.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let (mut least, mut tries) = (Least::default(), 0);
+    for (greedy, unit) in units {
+        least.enter(greedy);
+        let few = unit.leases.len() <= FEW;
+        tries += if few { 1_usize << unit.leases.len() } else { 0 };
+        if few && tries <= TRIES {
+            for set in unit.smallest(wanted) {
+                let leases = picked(&unit.numbers(), set).copied().collect();
+                least.enter(unit.harm(takings, leases));
+            }
         }
     }
     least
@@ -112,16 +128,18 @@ impl Unit {
         Self { leases, nodes }
     }
 
-    fn enter(&self, takings: &Takings<'_>, wanted: usize, least: &mut Least) {
-        let harm = |leases: &mut dyn Iterator<Item = LeaseId>| {
-            let leases: BTreeSet<LeaseId> = leases.collect();
-            Harm::of(leases.iter().map(|lease| takings[lease]))
-        };
-        if self.leases.len() > FEW {
-            let chosen = self.greedy(takings, wanted);
-            least.enter(harm(&mut chosen.into_iter().map(|at| self.leases[at])));
-            return;
-        }
+    fn numbers(&self) -> Vec<usize> {
+        (0..self.leases.len()).collect()
+    }
+
+    /// Of leases of it, by their places here.
+    fn harm(&self, takings: &Takings<'_>, leases: BTreeSet<usize>) -> Harm {
+        let leases = leases.into_iter();
+        Harm::of(leases.map(|at| takings[&self.leases[at]]))
+    }
+
+    /// Every set of its few leases that is enough and has none in it that is.
+    fn smallest(&self, wanted: usize) -> Vec<u16> {
         // Nodes with the same leases on them are counted together.
         let mut alike: BTreeMap<u16, usize> = BTreeMap::new();
         for node in &self.nodes {
@@ -132,9 +150,7 @@ impl Unit {
             let free = alike.iter().filter(|(on, _)| **on & !set == 0);
             free.map(|(_, nodes)| nodes).sum::<usize>() >= wanted
         };
-        for set in smallest(self.leases.len(), enough) {
-            least.enter(harm(&mut picked(&self.leases, set).copied()));
-        }
+        smallest(self.leases.len(), enough)
     }
 
     /// Enough of many leases, and none of them needless.

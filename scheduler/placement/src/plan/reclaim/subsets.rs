@@ -6,15 +6,18 @@ pub(super) const FEW: usize = 12;
 /// The smallest sets of `n` things that suffice: those that do and have none in them that does.
 /// `n` is at most [`FEW`], and whatever suffices does so with more.
 pub(super) fn smallest(n: usize, mut suffices: impl FnMut(u16) -> bool) -> Vec<u16> {
-    let mut sets: Vec<u16> = (0..1_u16 << n).collect();
-    // Smaller sets before those that they are in.
-    sets.sort_by_key(|set| set.count_ones());
+    let mut enough = vec![false; 1 << n];
     let mut found: Vec<u16> = Vec::new();
-    for set in sets {
-        let needless = found.iter().any(|small| small & set == *small);
-        if !needless && suffices(set) {
+    // A set comes after those that are in it, because its number is larger.
+    for set in 0..1_u16 << n {
+        let one_less = (0..n)
+            .filter(|at| set >> at & 1 == 1)
+            .map(|at| set & !(1 << at));
+        let has_enough = one_less.into_iter().any(|less| enough[usize::from(less)]);
+        if !has_enough && suffices(set) {
             found.push(set);
         }
+        enough[usize::from(set)] = has_enough || found.last() == Some(&set);
     }
     found
 }

@@ -8,7 +8,7 @@ use super::nodes::Takings;
 use super::subsets::{FEW, picked, smallest};
 use crate::cell::{Booking, Cell};
 use crate::decision::Plan;
-use crate::plan::plan;
+use crate::plan::room;
 use crate::request::Request;
 use leasehold_common::ids::LeaseId;
 use leasehold_common::policy::Policy;
@@ -74,8 +74,7 @@ impl<'a> Trial<'a> {
                 copy.unbook(*lease);
             }
         }
-        let decision = plan(copy, &self.request, self.policy, self.now);
-        decision.plan().cloned()
+        room(copy, &self.request, self.policy, self.now)
     }
 
     fn suffices(&mut self, gone: impl Iterator<Item = LeaseId>) -> bool {
