@@ -26,6 +26,8 @@ mod properties;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod room;
+#[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod waiting;
