@@ -18,6 +18,7 @@ mod liveness;
 mod maintenance;
 #[cfg(test)]
 mod packing;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power;
