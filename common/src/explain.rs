@@ -5,6 +5,10 @@
 //! can never be from what waits. Words are stable: the same token stands in the log, on the command
 //! line and as a metric's label.
 
+mod reclaim;
+
+pub use reclaim::{HarmField, Reclaim, ReclaimLoser, Victim};
+
 use crate::ids::{LeaseId, MaintenanceId, NodeIndex};
 use crate::lease::{Digest, GpuSlots};
 use crate::node_set::NodeSet;
@@ -236,6 +240,10 @@ pub struct Explanation {
     /// What would let it go on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unblocked_by: Vec<Unblock>,
+    /// What would be taken back for it; absent where nothing may be, where it would not help, or
+    /// where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclaim: Option<Reclaim>,
     /// The policy it was decided by; absent before there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,

@@ -4,13 +4,14 @@ use leasehold_common::api::{
     AccountView, AdmitNodes, CreateAccount, CreateLease, CreateMaintenance, EndLease, ExplainView,
     ExtendLease, GpuView, ImportNodes, ImportReport, LeaseView, List, MaintenanceView, NodeView,
     PolicyChange, PolicySummary, PolicyView, PowerView, Recover, RecoverReport, RollbackPolicy,
-    SetPolicy, SetPowerBudget, Status,
+    SetPolicy, SetPowerBudget, Status, Surplus, SurplusShape,
 };
 use leasehold_common::ids::{
-    AccountName, Generation, IdempotencyKey, LeaseId, MaintenanceId, NodeName,
+    AccountName, Generation, IdempotencyKey, LeaseId, MaintenanceId, NodeName, SkuName,
 };
 use leasehold_common::lease::{Digest, LeaseRecord, LeaseState};
 use leasehold_common::node::NodeState;
+use leasehold_common::time::Span;
 use leasehold_common::topology::Prefix;
 
 /// A wish to change something.
@@ -122,6 +123,15 @@ pub enum Query {
         /// Only this place; absent for the whole cell and every place with a budget.
         prefix: Option<Prefix>,
     },
+    /// What could be let now.
+    Surplus {
+        /// For so long.
+        horizon: Span,
+        /// Only of this SKU.
+        sku: Option<SkuName>,
+        /// Only in this form.
+        shape: Option<SurplusShape>,
+    },
     /// Maintenance.
     Maintenances {
         /// Also what is over.
@@ -162,6 +172,8 @@ pub enum View {
     Power(List<PowerView>),
     /// One place with its budget.
     PowerBudget(Box<PowerView>),
+    /// What could be let now.
+    Surplus(Surplus),
     /// Maintenance.
     Maintenances(List<MaintenanceView>),
     /// One maintenance.

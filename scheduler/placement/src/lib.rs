@@ -36,12 +36,15 @@
 //! - The cell is never copied or rebuilt for a decision. Its nodes stand in topology order, so that
 //!   every unit is a range of them.
 //!
+//! Two more questions are answered from the same looks: [`surplus()`], what could be let beside all
+//! that is promised, and [`victims`], whose leases would be taken back for a request that waits.
+//!
 //! Beside whole GPUs there are three smaller worlds, each a module that stands alone: [`power`] is
 //! watts over time, [`mig`] the slices of one GPU, and [`fine`] thousandths of GPUs and cores, as
 //! published traces ask for them.
 //!
 //! Not here: quota and the life cycles of leases and nodes (`leasehold-core`), and who may ask for
-//! what (the API). MIG slices are not let yet, and nothing is reclaimed.
+//! what (the API). MIG slices are not let yet, and what would be reclaimed is only said.
 
 pub mod cell;
 pub mod checker;
@@ -55,5 +58,5 @@ mod request;
 pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
 pub use leasehold_common::policy::Policy;
-pub use plan::{Score, plan};
+pub use plan::{Score, plan, surplus, victims};
 pub use request::{End, Request};

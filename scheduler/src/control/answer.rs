@@ -71,6 +71,7 @@ impl IntoResponse for Answer {
             | View::Explain(_)
             | View::Power(_)
             | View::PowerBudget(_)
+            | View::Surplus(_)
             | View::Maintenances(_)
             | View::Maintenance(_)
             | View::Policies(_)
@@ -95,6 +96,7 @@ impl IntoResponse for Answer {
             View::PolicyChange(change) => Json(change).into_response(),
             View::Power(places) => Json(places).into_response(),
             View::PowerBudget(place) => Json(place).into_response(),
+            View::Surplus(surplus) => Json(surplus).into_response(),
             View::Maintenances(all) => Json(all).into_response(),
             View::Maintenance(one) => Json(one).into_response(),
             View::Import(report) => Json(report).into_response(),

@@ -35,6 +35,7 @@ use utoipa::{Modify, OpenApi};
         reads::leases,
         reads::lease,
         reads::explain,
+        reads::surplus,
         writes::create_account,
         writes::create_lease,
         writes::end_lease,

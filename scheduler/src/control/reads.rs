@@ -7,8 +7,10 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use leasehold_common::api::{
-    API_VERSION, AccountView, ExplainView, GpuView, LeaseView, List, NodeView, Status, VersionView,
+    API_VERSION, AccountView, ExplainView, GpuView, LeaseView, List, NodeView, Status, Surplus,
+    VersionView,
 };
+use leasehold_common::time::Span;
 use leasehold_core::command::Query;
 
 type Name = Result<Path<String>, PathRejection>;
@@ -139,6 +141,28 @@ pub(super) async fn explain(
 ) -> Outcome {
     parameters.none_left("none")?;
     server.ask(Query::Explain(named("lease", id)?)).await
+}
+
+/// What a tenant who has nothing yet could have now, in each form by itself.
+#[utoipa::path(get, path = "/v1/surplus", tag = "surplus",
+    params(
+        ("for" = Option<String>, Query, description = "For so long from now on; an hour unless given"),
+        ("sku" = Option<String>, Query, description = "Only of this SKU"),
+        ("shape" = Option<String>, Query, description = "Only in this form"),
+    ),
+    responses((status = 200, body = Surplus))
+)]
+pub(super) async fn surplus(State(server): State<Server>, mut parameters: Parameters) -> Outcome {
+    let horizon = parameters.take("for")?.unwrap_or(Span::from_hours(1));
+    let sku = parameters.take("sku")?;
+    let shape = parameters.take("shape")?;
+    parameters.none_left("for, sku, shape")?;
+    let query = Query::Surplus {
+        horizon,
+        sku,
+        shape,
+    };
+    server.ask(query).await
 }
 
 impl Server {

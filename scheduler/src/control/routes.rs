@@ -43,6 +43,7 @@ pub(super) fn router(server: Server) -> Router {
         .route("/v1/policies/rollback", post(rules::rollback_policy))
         .route("/v1/policies/{number}", get(rules::policy))
         .route("/v1/power", get(rules::power).post(rules::set_power_budget))
+        .route("/v1/surplus", get(reads::surplus))
         .route(
             "/v1/maintenance",
             get(rules::maintenances).post(rules::create_maintenance),

@@ -47,6 +47,7 @@ impl Archive {
             | Query::Policies
             | Query::Policy(_)
             | Query::Power { .. }
+            | Query::Surplus { .. }
             | Query::Maintenances { .. }
             | Query::Maintenance(_)
             | Query::Past { .. } => return Err(problem),

@@ -15,6 +15,7 @@ mod maintenance;
 mod nodes;
 mod policy;
 mod power;
+mod surplus;
 mod value;
 
 pub use accounts::{Accounts, CreateAccount};
@@ -33,6 +34,7 @@ pub use nodes::{AdmitNodes, ImportNodes, ListNodes, Nodes, ShowNode};
 
 pub use policy::{CheckPolicy, GetPolicy, Policy, PolicyForm, RollbackPolicy, SetPolicy};
 pub use power::{Power, SetBudget, ShowPower};
+pub use surplus::Surplus;
 pub use value::{Count, Watts};
 
 use clap::{Args, Parser, Subcommand};
@@ -88,6 +90,8 @@ pub enum Command {
     /// Power budgets, and what is booked and drawn below them.
     #[command(subcommand)]
     Power(Power),
+    /// What could be let now, beside everything that is let, booked and kept.
+    Surplus(Surplus),
     /// Nodes booked for the people who look after them.
     #[command(subcommand)]
     Maintenance(Maintenance),

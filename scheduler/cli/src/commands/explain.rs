@@ -135,6 +135,9 @@ fn decision(view: &ExplainView, why: &Explanation) -> Vec<String> {
         let name = if at == 0 { "sooner if" } else { "or if" };
         lines.push(said(name, &unblocked(unblock)));
     }
+    if let Some(reclaim) = &why.reclaim {
+        lines.extend(reclaim::lines(view, reclaim));
+    }
     lines
 }
 
@@ -206,5 +209,6 @@ fn unblocked(by: &Unblock) -> String {
     }
 }
 
+mod reclaim;
 #[cfg(test)]
 mod tests;

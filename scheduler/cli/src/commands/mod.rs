@@ -16,6 +16,7 @@ mod plan;
 mod policy;
 mod power;
 mod status;
+mod surplus;
 mod wait;
 
 use crate::args::Command;
@@ -38,6 +39,7 @@ pub async fn run(command: Command, session: &mut Session<'_>) -> Result<Exit, Fa
         Command::Plan(verb) => plan::run(&verb, session).await,
         Command::Policy(verb) => policy::run(&verb, session).await,
         Command::Power(verb) => power::run(&verb, session).await,
+        Command::Surplus(args) => surplus::run(&args, session).await,
         Command::Maintenance(verb) => maintenance::run(&verb, session).await,
         Command::Explain(args) => explain::run(&args, session).await,
         Command::Events(args) => events::run(&args, session).await,

@@ -196,6 +196,31 @@ async fn power_is_shown_for_all_places_or_one() {
 }
 
 #[tokio::test]
+async fn surplus_is_a_table_of_forms() {
+    let rows = json!({"from": "2026-11-22T09:14:02Z", "until": "2026-12-22T09:14:02Z", "rows": [
+        {"sku": "gb200", "shape": "nodes", "size": 1, "leases": 41},
+        {"sku": "gb200", "shape": "domains", "size": 18, "leases": 2}]});
+    let server = Server::saying(200, rows.to_string());
+    let ran = server.run("surplus --for 30d --sku gb200").await;
+    assert_eq!(
+        ran.out,
+        "SKU    SHAPE    SIZE  LEASES  UNITS\n\
+         gb200  nodes    1     41      41\n\
+         gb200  domains  18    2       36\n"
+    );
+    let ran = server.run("surplus --shape domains -o name").await;
+    assert_eq!(ran.out, "gb200/nodes-1\ngb200/domains-18\n");
+    let lines: Vec<String> = server.asked().iter().map(|a| a.line.clone()).collect();
+    assert_eq!(
+        lines,
+        [
+            "GET /v1/surplus?for=30d&sku=gb200",
+            "GET /v1/surplus?for=1h&shape=domains"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn maintenance_names_everything_that_stands_in_its_way() {
     let problem = json!({"type": "urn:leasehold:problem:booked", "title": "t", "status": 409,
         "detail": "h[001-002] are not free: 2 bookings in the way", "code": "booked",

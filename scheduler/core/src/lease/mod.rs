@@ -1,13 +1,14 @@
 //! Leases: how they get hardware, keep it, and give it back.
 //!
 //! [`place`] asks the packing engine and books within the [`quota`], [`progress`] follows the nodes' acknowledgements,
-//! [`clock`] does what is due. Each moves a lease only along [`LeaseState::may_become`].
+//! [`clock`] does what is due, [`reclaim`] says what would be taken back. Each moves a lease only along [`LeaseState::may_become`].
 
 mod clock;
 mod condition;
 mod place;
 mod progress;
 mod quota;
+mod reclaim;
 
 pub(crate) use quota::OverQuota;
 

@@ -113,6 +113,7 @@ impl OverQuota {
             unblocked_by: vec![Unblock::QuotaFreed {
                 gpus: self.wants - self.left(),
             }],
+            reclaim: None,
             policy: Some(policy),
         }
     }

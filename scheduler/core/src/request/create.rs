@@ -25,7 +25,7 @@ impl State {
         let (spec, account, sku) = self.check_wish(wish, asked.now)?;
         let side = account.side;
         let over = self.over_quota(&spec, account.quota_gpus, sku);
-        let decision = self.decide(&spec, asked.now);
+        let mut decision = self.decide(&spec, asked.now);
         // What can never be is said before what may not be: a raised quota would not help.
         if let Decision::Never { why } = decision {
             return Err(self.never_fits(&spec, why, asked));
@@ -39,6 +39,7 @@ impl State {
             let detail = format!("{} requests wait already", self.pending.len());
             return Err(Problem::new(ProblemCode::TooManyPending, detail));
         }
+        self.weigh_reclaim(&spec, &mut decision, asked.now);
         if asked.dry_run {
             let lease = self.would_be(spec, side, hold, decision, asked.now);
             return Ok(Written {

@@ -25,7 +25,8 @@ impl State {
         let (spec, account, sku) = self.check_wish(wish, now)?;
         let side = account.side;
         let over = self.over_quota(&spec, account.quota_gpus, sku);
-        let decision = self.decide(&spec, now);
+        let mut decision = self.decide(&spec, now);
+        self.weigh_reclaim(&spec, &mut decision, now);
         let lease = match (decision, over) {
             (Decision::Placed { .. } | Decision::Wait { .. }, Some(over)) => {
                 let mut lease = self.next_lease(spec, side, hold, now);

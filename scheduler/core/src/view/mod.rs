@@ -4,6 +4,7 @@ mod lease;
 mod node;
 mod policy;
 mod status;
+mod surplus;
 
 pub use status::Surroundings;
 
@@ -103,7 +104,11 @@ impl State {
                 View::Leases(List::new("LeaseList", index, items))
             }
             Query::Lease(id) => self.one_lease(self.known_lease(*id)?, false),
-            Query::Explain(id) => self.one_lease(self.known_lease(*id)?, true),
+            Query::Explain(id) => {
+                let lease = self.known_lease(*id)?;
+                let waiting = self.with_reclaim(lease, now);
+                self.one_lease(waiting.as_ref().unwrap_or(lease), true)
+            }
             Query::Past { lease, explained } => self.one_lease(lease, *explained),
             Query::Plan(wish) => View::Explain(Box::new(self.plan_view((**wish).clone(), now)?)),
             Query::Policies => {
@@ -123,6 +128,11 @@ impl State {
                 let items = self.power_views(prefix.as_ref(), now);
                 View::Power(List::new("PowerList", index, items))
             }
+            Query::Surplus {
+                horizon,
+                sku,
+                shape,
+            } => View::Surplus(self.surplus_view(*horizon, sku.as_ref(), *shape, now)?),
             Query::Maintenances { all } => {
                 let records = self.maintenance.values();
                 let items = records
@@ -166,7 +176,9 @@ impl State {
             why.winner
                 .iter()
                 .chain(&why.runners_up)
-                .flat_map(|c| c.nodes.iter().take(256))
+                .map(|candidate| &candidate.nodes)
+                .chain(why.reclaim.as_ref().map(|reclaim| &reclaim.nodes))
+                .flat_map(|nodes| nodes.iter().take(256))
         });
         let node_names: BTreeMap<u32, _> = mentioned
             .filter_map(|index: NodeIndex| Some((index.0, self.node_name(index)?.clone())))

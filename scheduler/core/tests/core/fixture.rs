@@ -359,6 +359,11 @@ impl Cell {
         self.state.ask(query, &around(), self.now).unwrap()
     }
 
+    /// What is said of a question that makes no sense.
+    pub fn refused(&self, query: &Query) -> Problem {
+        self.state.ask(query, &around(), self.now).unwrap_err()
+    }
+
     /// What the agent of a node says when it does as it is told.
     pub fn obedient(&self, n: usize) -> AckRecord {
         let index = NodeIndex(u32::try_from(n).unwrap());

@@ -18,6 +18,7 @@ mod liveness;
 mod maintenance;
 #[cfg(test)]
 mod packing;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power;
@@ -25,6 +26,8 @@ mod power;
 mod properties;
 #[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod room;
 #[cfg(test)]
 mod terms;
 #[cfg(test)]

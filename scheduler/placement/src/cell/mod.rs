@@ -261,6 +261,11 @@ impl Cell {
         Some(*gpus)
     }
 
+    /// Every SKU that the cell has a node of.
+    pub(crate) fn skus(&self) -> impl Iterator<Item = &SkuName> {
+        self.skus.keys()
+    }
+
     /// How many GPUs nodes of that SKU have, each number once.
     pub(crate) fn sizes(&self, sku: &SkuName) -> impl Iterator<Item = u8> {
         self.skus

@@ -1,14 +1,15 @@
 //! A request as decisions need it: names looked up once, and the time it would have.
 
 use super::window::Window;
-use crate::cell::{AccountId, Cell, Node, SkuId, SkuIndex, Stance};
+use crate::cell::{AccountId, Cell, Hold, Node, SkuId, SkuIndex, Stance};
 use crate::request::Request;
 use leasehold_common::class::Side;
-use leasehold_common::ids::NodeIndex;
+use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::Shape;
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::Locality;
+use std::collections::BTreeSet;
 
 /// What it needs of each node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(super) struct Ask<'a> {
     pub(super) cap: Option<u32>,
     /// Absent for an account that never had anything here.
     pub(super) account: Option<AccountId>,
+    /// Leases that are taken not to be there, when it is asked about a start to come.
+    pub(super) without: Option<&'a BTreeSet<LeaseId>>,
 }
 
 impl<'a> Ask<'a> {
@@ -62,6 +65,7 @@ impl<'a> Ask<'a> {
             sku: cell.index().sku(&request.sku).filter(|_| largest > 0),
             cap: request.gpu_cap_watts,
             account: cell.index().account(&request.account),
+            without: None,
         }
     }
 
@@ -112,6 +116,11 @@ impl<'a> Ask<'a> {
     /// its GPUs.
     pub(super) fn is_present(&self) -> bool {
         self.window.start <= self.window.now && self.request.host.is_none()
+    }
+
+    /// Whether a hold wants hardware when the request would, and counts.
+    pub(super) fn clashes(&self, hold: &Hold) -> bool {
+        self.window.clashes(hold) && self.without.is_none_or(|gone| !gone.contains(&hold.lease))
     }
 
     /// Whether a node is where the request may go at all.

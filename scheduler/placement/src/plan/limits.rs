@@ -37,6 +37,15 @@ impl Bar {
     }
 }
 
+/// What taking nodes uses up of what floors and ceilings leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Price {
+    /// Domains, where domains are counted.
+    pub(super) domains: u32,
+    /// Nodes, where nodes are counted, once for each count that they fall under.
+    pub(super) nodes: u32,
+}
+
 /// How much may still be taken.
 #[derive(Debug, Clone)]
 pub(super) struct Limits<'a> {
@@ -198,6 +207,70 @@ impl<'a> Limits<'a> {
         }
         if let Some(id) = domain.shared {
             self.entered.insert(id);
+        }
+    }
+
+    /// Takes up to so many further leases on a node that one was taken on, and says how many. They
+    /// cost nothing but watts.
+    pub(super) fn take_more(&mut self, node: NodeIndex, stance: &Stance, most: u32) -> u32 {
+        let need = self.envelope(stance);
+        let units = self.bounded(node);
+        let mut taken = 0;
+        while taken < most && !self.lacks_watts(node, stance) {
+            for unit in &units {
+                let left = self.left_in(*unit).saturating_sub(need);
+                self.left.insert(*unit, left);
+            }
+            taken += 1;
+        }
+        taken
+    }
+
+    /// What taking a node would use up.
+    pub(super) fn price(&self, node: NodeIndex, stance: &Stance) -> Price {
+        if !self.keep_anything() || stance.serves(self.ask.side) {
+            return Price {
+                domains: 0,
+                nodes: 0,
+            };
+        }
+        let counted = |left: Option<u32>, falls: bool| u32::from(left.is_some() && falls);
+        let domain = self.domain(node, stance);
+        let is_open = stance.is_open_to(other(self.ask.side));
+        Price {
+            domains: counted(self.fresh_domains, domain.is_fresh)
+                + counted(self.floor_domains, domain.is_open),
+            nodes: counted(self.fresh_nodes, true) + counted(self.floor_nodes, is_open),
+        }
+    }
+
+    /// What nodes have in common whose domain is counted once: their pool, or each its own.
+    pub(super) fn domain_of(&self, node: NodeIndex) -> (PoolId, Option<NodeIndex>) {
+        let (id, pool) = self.ask.cell.index().pools.of(node);
+        (id, (pool.level != Locality::Domain).then_some(node))
+    }
+
+    /// The same as far as these nodes are concerned: a try that costs no more than they do.
+    pub(super) fn around(&self, nodes: impl Iterator<Item = NodeIndex>) -> Self {
+        let (mut entered, mut left) = (BTreeSet::new(), BTreeMap::new());
+        for node in nodes {
+            let (id, _) = self.domain_of(node);
+            entered.extend(self.entered.get(&id));
+            for unit in self.bounded(node) {
+                left.extend(self.left.get_key_value(&unit));
+            }
+        }
+        Self {
+            is_powered: self.is_powered,
+            ask: self.ask,
+            minutes: self.minutes,
+            fresh_nodes: self.fresh_nodes,
+            floor_nodes: self.floor_nodes,
+            fresh_domains: self.fresh_domains,
+            floor_domains: self.floor_domains,
+            entered,
+            left,
+            met: self.met,
         }
     }
 

@@ -13,15 +13,19 @@ mod earliest;
 mod gang;
 mod limits;
 mod never;
+mod reclaim;
 mod rules;
 mod score;
 mod small;
+mod surplus;
 mod survey;
 mod tally;
 mod wait;
 mod window;
 
+pub use reclaim::victims;
 pub use score::Score;
+pub use surplus::surplus;
 
 use crate::cell::Cell;
 use crate::decision::{Decision, Plan};
@@ -77,8 +81,26 @@ fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
     }
 }
 
-/// Of nodes that may be fewer than wished for, as many as fit; of everything below a place, all of
-/// it or nothing.
+/// Where a lease would go, if anywhere: what [`plan`] says, without why.
+fn room(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> Option<Plan> {
+    let now = now.max(cell.now());
+    let start = request.start.map_or(now, |start| start.max(now));
+    if never::contradiction(request, start).is_some() {
+        return None;
+    }
+    let ask = Ask::new(cell, request, policy, now, start);
+    let mut limits = Limits::new(ask, policy);
+    let found = if ask.is_small() {
+        let can_be = ask.sizes().any(|gpus| ask.is_large_enough(gpus));
+        let places = can_be.then(|| small::spots(&ask, &Tally::take(&ask), &mut limits))?;
+        Found::of(places, |spot| spot.candidate(&ask))
+    } else {
+        let (places, _) = gang_places(&Survey::take(ask), &limits);
+        Found::of(places, |candidate| candidate)
+    };
+    found.map(|found| found.plan(&ask))
+}
+
 fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
     // Where it goes is found among the nodes that fit; why it goes nowhere is told of all.
     let is_unit = matches!(ask.request.shape, Shape::Unit { .. });
@@ -89,24 +111,7 @@ fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
         Survey::take(ask)
     };
     let limits = Limits::new(ask, policy);
-    let (wanted, least) = match &ask.request.shape {
-        Shape::Nodes {
-            count, at_least, ..
-        } => (*count, at_least.unwrap_or(*count)),
-        Shape::Gpus { .. } => (1, 1),
-        Shape::Unit { .. } => {
-            let all = survey::count(survey.in_service().count()).max(1);
-            (all, all)
-        }
-    };
-    let size = |nodes| Size::of(&ask.request.shape, nodes);
-    let mut places = gang::candidates(&survey, size(wanted), &limits);
-    if places.best.is_empty() && least < wanted {
-        let most = gang::most(&survey, size(wanted), &limits).min(wanted);
-        if most >= least {
-            places = gang::candidates(&survey, size(most), &limits);
-        }
-    }
+    let (places, least) = gang_places(&survey, &limits);
     if limits.are_any() {
         survey.count_bars(&limits);
     }
@@ -120,10 +125,35 @@ fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
             ..Survey::take(ask)
         };
     }
-    match never::impossible_gang(&survey, size(least)) {
+    match never::impossible_gang(&survey, least) {
         Some(reason) => never(survey.tally.explanation(Outcome::Never), reason),
-        None => waits(wait::gang(&survey, size(least), &limits, policy)),
+        None => waits(wait::gang(&survey, least, &limits, policy)),
     }
+}
+
+/// Of nodes that may be fewer than wished for, as many as fit; of everything below a place, all of
+/// it or nothing. And the least that would have done.
+fn gang_places(survey: &Survey<'_>, limits: &Limits<'_>) -> (Podium<Candidate>, Size) {
+    let ask = survey.ask;
+    let (wanted, least) = match &ask.request.shape {
+        Shape::Nodes {
+            count, at_least, ..
+        } => (*count, at_least.unwrap_or(*count)),
+        Shape::Gpus { .. } => (1, 1),
+        Shape::Unit { .. } => {
+            let all = survey::count(survey.in_service().count()).max(1);
+            (all, all)
+        }
+    };
+    let size = |nodes| Size::of(&ask.request.shape, nodes);
+    let mut places = gang::candidates(survey, size(wanted), limits);
+    if places.best.is_empty() && least < wanted {
+        let most = gang::most(survey, size(wanted), limits).min(wanted);
+        if most >= least {
+            places = gang::candidates(survey, size(most), limits);
+        }
+    }
+    (places, size(least))
 }
 
 const fn waits(why: Explanation) -> Decision {
@@ -166,14 +196,18 @@ impl Found {
         Some(Self { winner, runners_up })
     }
 
-    fn placed(self, ask: &Ask<'_>, tally: &Tally) -> Decision {
-        let plan = Plan {
+    fn plan(&self, ask: &Ask<'_>) -> Plan {
+        Plan {
             start: ask.window.start,
             end: ask.window.end,
             nodes: self.winner.nodes.clone(),
             gpus: self.winner.gpus.clone(),
             spares: self.winner.spares.clone(),
-        };
+        }
+    }
+
+    fn placed(self, ask: &Ask<'_>, tally: &Tally) -> Decision {
+        let plan = self.plan(ask);
         let why = Explanation {
             winner: Some(self.winner),
             runners_up: self.runners_up,

@@ -522,7 +522,7 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
         if hold.from <= window.start {
             claim.last_side = Some(side);
         }
-        if !window.clashes(hold) {
+        if !ask.clashes(hold) {
             if hold.from > window.start {
                 claim.next = claim.next.or(Some(hold.from));
             }

@@ -202,6 +202,7 @@ pub(super) const fn uncounted(outcome: Outcome) -> Explanation {
         reasons: Vec::new(),
         earliest: None,
         unblocked_by: Vec::new(),
+        reclaim: None,
         policy: None,
     }
 }

@@ -4,6 +4,7 @@ use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, Shape};
 use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::policy::Share;
 use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Locality;
@@ -60,6 +61,24 @@ pub fn asks(shape: Shape) -> Request {
         end: End::After(Span::from_hours(2)),
         host: None,
         gpu_cap_watts: None,
+    }
+}
+
+/// The same within a unit.
+pub fn gang_asks(shape: Shape, within: Locality) -> Request {
+    Request {
+        within,
+        ..asks(shape)
+    }
+}
+
+/// A floor or a ceiling.
+pub fn share(side: Side, sku: &str, domains: Option<u32>, nodes: Option<u32>) -> Share {
+    Share {
+        side,
+        sku: sku.parse().unwrap(),
+        domains,
+        nodes,
     }
 }
 

@@ -14,4 +14,8 @@ mod limits;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod reclaim;
+#[cfg(test)]
 mod stories;
+#[cfg(test)]
+mod surplus;

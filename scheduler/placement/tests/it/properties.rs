@@ -18,7 +18,7 @@ use proptest::prelude::*;
 
 /// Everything happens on whole steps of five minutes, so that ends, starts and turnarounds (two
 /// steps) often meet exactly.
-fn step(n: u64) -> Timestamp {
+pub fn step(n: u64) -> Timestamp {
     Timestamp::EPOCH + steps(n)
 }
 
@@ -30,7 +30,7 @@ const HORIZON: u64 = 40;
 
 /// One thing that happens to a fleet.
 #[derive(Debug, Clone)]
-enum Op {
+pub enum Op {
     Admit {
         node: u32,
         place: u32,
@@ -96,7 +96,7 @@ fn end() -> impl Strategy<Value = End> {
 }
 
 prop_compose! {
-    fn request()(
+    pub fn request()(
         who in 0..3_usize,
         nodes in any::<bool>(),
         count in 1..5_u32,
@@ -137,7 +137,7 @@ prop_compose! {
     }
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub fn op() -> impl Strategy<Value = Op> {
     let node = 0..NODES;
     let lease = 1..12_u64;
     let state = prop_oneof![
@@ -282,7 +282,7 @@ fn set_budget(fleet: &mut Twice, unit: &str, steps: Option<(u32, u64, u32)>) {
 }
 
 /// Floors and ceilings of every form, most of them slack.
-fn policy() -> impl Strategy<Value = Policy> {
+pub fn policy() -> impl Strategy<Value = Policy> {
     let share = (
         prop::sample::select(vec![Side::Internal, Side::Tenant]),
         prop::option::of(0..5_u32),
@@ -322,7 +322,7 @@ fn small_sku() -> Sku {
     }
 }
 
-fn played(ops: Vec<Op>) -> (Twice, Timestamp) {
+pub fn played(ops: Vec<Op>) -> (Twice, Timestamp) {
     let mut fleet = Twice::default();
     fleet.describe(small_sku());
     for n in 0..4 {

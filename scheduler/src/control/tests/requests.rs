@@ -1,8 +1,9 @@
 use super::harness::{Ask, Daemon};
-use leasehold_common::api::{BODY_MAX_BYTES, EndLease};
+use leasehold_common::api::{BODY_MAX_BYTES, EndLease, SurplusShape};
 use leasehold_common::ids::{Generation, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, LeaseState};
 use leasehold_common::node::NodeState;
+use leasehold_common::time::Span;
 use leasehold_core::command::{Command, Query};
 
 const ACME: &str = r#"{"name":"acme","side":"tenant"}"#;
@@ -46,6 +47,14 @@ async fn every_question_reaches_the_scheduler() {
             "/v1/power?prefix=hall-a/row-1",
             Query::Power {
                 prefix: Some("hall-a/row-1".parse().unwrap()),
+            },
+        ),
+        (
+            "/v1/surplus?for=30d&shape=domains",
+            Query::Surplus {
+                horizon: Span::from_hours(720),
+                sku: None,
+                shape: Some(SurplusShape::Domains),
             },
         ),
         ("/v1/maintenance", Query::Maintenances { all: false }),

@@ -2,7 +2,9 @@
 
 use super::*;
 use leasehold_common::class::{Class, Side};
-use leasehold_common::explain::{Dimension, Filter, Outcome, RankedReason, Reason};
+use leasehold_common::explain::{
+    Dimension, Filter, HarmField, Outcome, RankedReason, Reason, Reclaim, ReclaimLoser, Victim,
+};
 use leasehold_common::ids::{Epoch, Generation, LeaseId};
 use leasehold_common::lease::{LeaseState, Shape};
 use leasehold_common::topology::Locality;
@@ -85,6 +87,7 @@ fn nothing_said(outcome: Outcome) -> Explanation {
         reasons: Vec::new(),
         earliest: None,
         unblocked_by: Vec::new(),
+        reclaim: None,
         policy: None,
     }
 }
@@ -125,6 +128,45 @@ fn a_lease_that_waits_says_why_and_until_when() {
       earliest    2026-11-22T10:40:00Z if nothing changes
       sooner if   lease 18201 ends, booked 2026-11-22T10:40:00Z
       or if       1 node back in order
+    ");
+}
+
+#[test]
+fn a_lease_that_waits_says_whose_leases_would_make_room() {
+    let harm = |leases, domains| {
+        vec![
+            (HarmField::OnDemand, 0),
+            (HarmField::Leases, leases),
+            (HarmField::DomainsBroken, domains),
+        ]
+    };
+    let victim = |lease| Victim {
+        lease: LeaseId(lease),
+        class: Class::Spot,
+        notice: Class::Spot.notice(),
+        ends: at("2026-11-22T09:36:02Z"),
+    };
+    let why = Explanation {
+        reclaim: Some(Reclaim {
+            from: at("2026-11-22T09:47:00Z"),
+            nodes: (4..8).map(NodeIndex).collect(),
+            victims: vec![victim(17), victim(18)],
+            harm: harm(2, 4),
+            runners_up: vec![ReclaimLoser {
+                leases: vec![LeaseId(3), LeaseId(4), LeaseId(5)],
+                harm: harm(3, 3),
+                lost_by: HarmField::Leases,
+            }],
+        }),
+        ..nothing_said(Outcome::Wait)
+    };
+    let said = view(four_nodes_in_a_rack(), Some(why));
+    let (_, said) = said.split_once("4 fit\n").unwrap();
+    insta::assert_snapshot!(said, @"
+    reclaim     2 leases told now would make room on h[004-007] from 2026-11-22T09:47:00Z
+                17 (spot), 18 (spot)
+                on_demand 0 · leases 2 · domains_broken 4
+    or reclaim  3, 4, 5, lost by leases: 3 against 2
     ");
 }
 

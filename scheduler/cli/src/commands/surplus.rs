@@ -1,0 +1,49 @@
+//! `leasectl surplus`: what could be let now, beside everything that is let and promised.
+
+use crate::args;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Show;
+use crate::output::table::Table;
+use crate::session::Session;
+use leasehold_common::api::Surplus;
+
+/// Shows what could be let.
+///
+/// # Errors
+/// Those of the client.
+pub async fn run(args: &args::Surplus, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let mut path = format!("/v1/surplus?for={}", args.length);
+    if let Some(sku) = &args.sku {
+        path.push_str(&format!("&sku={sku}"));
+    }
+    if let Some(shape) = args.shape {
+        path.push_str(&format!("&shape={shape}"));
+    }
+    session.show::<Surplus>(&path, &()).await
+}
+
+impl Show for Surplus {
+    type With = ();
+
+    fn text(&self, (): &(), _wide: bool, headings: bool) -> String {
+        let mut table = Table::new(["SKU", "SHAPE", "SIZE", "LEASES", "UNITS"]);
+        for row in &self.rows {
+            let units = u64::from(row.size) * u64::from(row.leases);
+            table.row([
+                row.sku.to_string(),
+                row.shape.to_string(),
+                row.size.to_string(),
+                row.leases.to_string(),
+                units.to_string(),
+            ]);
+        }
+        table.text(headings)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let rows = self.rows.iter();
+        rows.map(|row| format!("{}/{}-{}", row.sku, row.shape, row.size))
+            .collect()
+    }
+}

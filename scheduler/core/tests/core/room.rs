@@ -1,0 +1,98 @@
+//! What room there is, and what would be taken back where there is none. Both are only said.
+
+use crate::fixture::{Cell, minutes, nodes, wish};
+use leasehold_common::api::{CreateLease, SurplusShape};
+use leasehold_common::class::Class;
+use leasehold_common::explain::Reclaim;
+use leasehold_common::ids::LeaseId;
+use leasehold_common::lease::LeaseState;
+use leasehold_common::time::Span;
+use leasehold_core::command::{Query, View};
+
+fn of_class(class: Class, account: &str, count: u32) -> CreateLease {
+    CreateLease {
+        account: account.parse().unwrap(),
+        class,
+        length: Some(Span::from_hours(10)),
+        ..wish(nodes(count))
+    }
+}
+
+fn reclaim(cell: &Cell, query: &Query) -> Option<Reclaim> {
+    match cell.query(query) {
+        View::Explain(view) => view.explanation.unwrap().reclaim,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn named(reclaim: &Reclaim) -> Vec<LeaseId> {
+    reclaim.victims.iter().map(|victim| victim.lease).collect()
+}
+
+#[test]
+fn who_outranks_others_is_told_whose_leases_would_go_and_nothing_is_ended() {
+    let mut cell = Cell::of(4);
+    let sold = cell.lease(of_class(Class::Committed, "acme", 2));
+    let spot = cell.lease(of_class(Class::Spot, "acme", 2));
+    let urgent = of_class(Class::InternalCritical, "research", 2);
+    let planned = reclaim(&cell, &Query::Plan(Box::new(urgent.clone()))).unwrap();
+    assert_eq!(named(&planned), [spot]);
+
+    let waits = cell.lease(urgent);
+    let logged = cell.record(waits).explanation.clone().unwrap().reclaim;
+    assert_eq!(
+        logged,
+        Some(planned),
+        "it stands in the record and in the log"
+    );
+    // Later it is told anew, whoever has tried to place it since.
+    cell.pass(minutes(30));
+    let now = reclaim(&cell, &Query::Explain(waits)).unwrap();
+    assert_eq!(named(&now), [spot]);
+    assert_eq!(now.victims[0].ends, cell.now + minutes(10));
+    for lease in [sold, spot] {
+        assert!(!cell.state_of(lease).is_over());
+    }
+    assert_eq!(cell.state_of(waits), LeaseState::Requested);
+}
+
+#[test]
+fn who_waits_for_room_is_not_told_whose_room_it_could_be() {
+    let mut cell = Cell::of(2);
+    cell.lease(of_class(Class::Spot, "acme", 2));
+    for class in [Class::InternalBatch, Class::Spot] {
+        let account = match class {
+            Class::Spot => "acme",
+            _ => "research",
+        };
+        let waits = cell.lease(of_class(class, account, 1));
+        assert_eq!(reclaim(&cell, &Query::Explain(waits)), None);
+    }
+}
+
+#[test]
+fn surplus_is_asked_for_a_time_a_sku_and_a_form() {
+    let mut cell = Cell::of(4);
+    cell.lease(of_class(Class::OnDemand, "acme", 1));
+    let query = |horizon, sku: Option<&str>| Query::Surplus {
+        horizon,
+        sku: sku.map(|sku| sku.parse().unwrap()),
+        shape: Some(SurplusShape::Nodes),
+    };
+    match cell.query(&query(Span::from_hours(1), Some("h200"))) {
+        View::Surplus(surplus) => {
+            let rows: Vec<_> = surplus.rows.iter().map(|r| (r.size, r.leases)).collect();
+            assert_eq!(rows, [(1, 3)]);
+            assert_eq!(surplus.until, cell.now + Span::from_hours(1));
+        }
+        other => panic!("{other:?}"),
+    }
+    for (bad, field) in [
+        (query(Span::ZERO, None), "for"),
+        (query(Span::from_hours(24 * 9999), None), "for"),
+        (query(Span::from_hours(1), Some("h9000")), "sku"),
+    ] {
+        let problem = cell.refused(&bad);
+        assert_eq!(problem.field.as_deref(), Some(field));
+    }
+}

@@ -1,0 +1,135 @@
+//! What could be let, held against letting it.
+
+use crate::brute::any_placement;
+use crate::fleet::{POLICY, Twice, asks, gang_asks, hour, share};
+use crate::properties::{op, played, policy};
+use leasehold_common::api::{Surplus, SurplusShape};
+use leasehold_common::class::{Class, Side};
+use leasehold_common::lease::Shape;
+use leasehold_common::policy::Policy;
+use leasehold_common::time::{Span, Timestamp};
+use leasehold_common::topology::Locality;
+use leasehold_placement::{End, Request, plan, surplus};
+use proptest::prelude::*;
+
+/// Rows as `nodes of 1: 12`.
+fn told(surplus: &Surplus) -> Vec<String> {
+    let rows = surplus.rows.iter();
+    rows.map(|row| format!("{} of {}: {}", row.shape, row.size, row.leases))
+        .collect()
+}
+
+#[test]
+fn one_gpu_let_is_a_node_a_rack_and_a_domain_less() {
+    let mut fleet = Twice::nvl(2, 3);
+    let gb200 = |shape| Request {
+        sku: "gb200".parse().unwrap(),
+        ..asks(shape)
+    };
+    fleet.lease_on(4, 1, &gb200(Shape::gpus(1)));
+    let has = surplus(&fleet.cell, &POLICY, hour(0), Span::from_hours(1));
+    let said = [
+        "nodes of 1: 5",
+        "racks of 3: 1",
+        "domains of 3: 1",
+        "gpus of 1: 20",
+        "gpus of 2: 10",
+        "gpus of 3: 5",
+        "gpus of 4: 5",
+    ];
+    assert_eq!(told(&has), said);
+}
+
+#[test]
+fn what_is_booked_for_tomorrow_can_be_let_today() {
+    let mut fleet = Twice::hgx(1, 2);
+    let tomorrow = Request {
+        start: Some(hour(24)),
+        ..asks(Shape::gpus(8))
+    };
+    fleet.lease_on(0, 8, &tomorrow);
+    let nodes = |hours| {
+        let has = surplus(&fleet.cell, &POLICY, hour(0), Span::from_hours(hours));
+        has.rows[0].leases
+    };
+    assert_eq!((nodes(23), nodes(24)), (2, 1), "the turnaround counts too");
+}
+
+#[test]
+fn what_is_kept_for_the_house_is_no_surplus() {
+    let fleet = Twice::nvl(3, 2);
+    let policy = Policy {
+        floors: vec![share(Side::Internal, "gb200", Some(2), None)],
+        ..POLICY
+    };
+    let has = surplus(&fleet.cell, &policy, hour(0), Span::from_hours(1));
+    assert_eq!(
+        told(&has)[..3],
+        ["nodes of 1: 2", "racks of 2: 1", "domains of 2: 1"]
+    );
+}
+
+/// One more lease of a row, for somebody new.
+fn one_of(shape: SurplusShape, size: u32, horizon: Span) -> Request {
+    let (shape, within) = match shape {
+        SurplusShape::Gpus => (Shape::gpus(size), Locality::Cell),
+        SurplusShape::Nodes => (Shape::nodes(size), Locality::Cell),
+        SurplusShape::Racks => (Shape::nodes(size), Locality::Rack),
+        SurplusShape::Domains => (Shape::nodes(size), Locality::Domain),
+    };
+    Request {
+        account: "newcomer".parse().unwrap(),
+        class: Class::OnDemand,
+        end: End::After(horizon),
+        ..gang_asks(shape, within)
+    }
+}
+
+/// How many there are until one waits.
+fn by_letting_them(fleet: &Twice, request: &Request, policy: &Policy, now: Timestamp) -> u32 {
+    let mut fleet = fleet.clone();
+    let mut leases = 0;
+    while let Some(plan) = plan(&fleet.cell, request, policy, now).plan() {
+        let lease = fleet.next_lease();
+        fleet.book(plan.booking(lease, request)).unwrap();
+        leases += 1;
+    }
+    leases
+}
+
+proptest! {
+    #[test]
+    fn surplus_is_what_can_be_let_until_there_is_no_more(
+        ops in prop::collection::vec(op(), 0..40),
+        policy in policy(),
+        steps in 1..20_u64,
+    ) {
+        let (fleet, now) = played(ops);
+        let horizon = Span::from_mins(5 * steps);
+        let has = surplus(&fleet.cell, &policy, now, horizon);
+        let kept = policy.floors.iter().chain(&policy.ceilings);
+        let kept = kept.filter(|share| share.sku.as_str() == "h200").count();
+        let watts = fleet.plain.budgets.len();
+        for row in has.rows.iter().filter(|row| row.sku.as_str() == "h200") {
+            let request = one_of(row.shape, row.size, horizon);
+            let let_out = by_letting_them(&fleet, &request, &policy, now);
+            if kept == 0 {
+                prop_assert_eq!(row.leases, let_out, "{:?}", row);
+            } else if watts == 0 && row.shape != SurplusShape::Racks {
+                // Who asks again and again enters domains in another order.
+                prop_assert!(row.leases >= let_out, "{:?} {}", row, let_out);
+            }
+            if row.shape == SurplusShape::Nodes {
+                // All of them together are one placement, and where one kind of thing is short no
+                // placement has more.
+                let all = |count| Request {
+                    shape: Shape::nodes(count),
+                    ..request.clone()
+                };
+                let can = |count| any_placement(&fleet.plain, &all(count), &policy, now, now);
+                prop_assert!(row.leases == 0 || can(row.leases));
+                prop_assert!((kept > 0 && watts > 0) || kept > 1 || !can(row.leases + 1));
+            }
+        }
+    }
+}
