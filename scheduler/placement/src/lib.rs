@@ -55,5 +55,5 @@ mod request;
 pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
 pub use leasehold_common::policy::Policy;
-pub use plan::{Score, plan};
+pub use plan::{Score, any_fits, could_hold, first_fit, plan};
 pub use request::{End, Request};

@@ -11,6 +11,7 @@
 mod ask;
 mod earliest;
 mod gang;
+mod hope;
 mod limits;
 mod never;
 mod rules;
@@ -21,6 +22,7 @@ mod tally;
 mod wait;
 mod window;
 
+pub use hope::{any_fits, could_hold, first_fit};
 pub use score::Score;
 
 use crate::cell::Cell;
