@@ -60,6 +60,7 @@ impl State {
             self.pending.insert(waiting);
         } else {
             self.pending.remove(&waiting);
+            self.drop_plan(id);
         }
         if state.is_over() {
             if let Some(leases) = self.unfinished.get_mut(&account) {
@@ -76,6 +77,7 @@ impl State {
 
     fn forget_indexes(&mut self, lease: &LeaseRecord) {
         let id = lease.id;
+        self.drop_plan(id);
         self.pending.remove(&(lease.spec.class, lease.created, id));
         if let Some(leases) = self.unfinished.get_mut(&lease.spec.account) {
             leases.remove(&id);
@@ -154,15 +156,17 @@ impl State {
         }
         let gpus = self.settings.skus.get(&fleet.sku).map_or(0, |sku| sku.gpus);
         let (path, sku, owner) = (fleet.path.clone(), fleet.sku.clone(), fleet.owner);
-        self.cell.set_node(
-            index,
-            NodeSpec {
-                path,
-                sku,
-                gpus,
-                owner,
-            },
-        );
+        let spec = NodeSpec {
+            path,
+            sku,
+            gpus,
+            owner,
+        };
+        let is_news = self.cell.spec(index) != Some(&spec);
+        self.cell.set_node(index, spec);
         self.refresh_condition(index);
+        if is_news {
+            self.stir_node(index);
+        }
     }
 }

@@ -18,12 +18,13 @@
 //! - Agents are checked, not believed; silence is a suspicion; a lease ends by an absolute time or
 //!   by newer terms, never because somebody could not be reached.
 //!
-//! Where to look: a request in `request/`, a lease's life in `lease/`, a node's in `node/`, which
-//! rules hold in `policy/`, watts in `power`, what people see in `view/`, what nodes are told in
+//! Where to look: a request in `request/`, a lease's life in `lease/`, what is planned for those
+//! that wait in `ahead/`, a node's life in `node/`, which rules hold in `policy/`, watts in `power`, what people see in `view/`, what nodes are told in
 //! [`State::grants_of`].
 //!
 //! Not here: clocks, sockets, files, the store. They are the daemon's.
 
+mod ahead;
 pub mod command;
 mod conflicts;
 mod draft;

@@ -1,5 +1,6 @@
 //! Building the state from what is stored, and following what another scheduler commits.
 
+use crate::ahead::Ahead;
 use crate::draft::Draft;
 use crate::event::Event;
 use crate::node::{Brake, Node, Presence, Stranger};
@@ -171,7 +172,7 @@ impl State {
             frozen: None,
             admissions: VecDeque::new(),
             progressed: BTreeSet::new(),
-            capacity_grew: true,
+            ahead: Ahead::unplanned(),
             draft: Draft::default(),
         }
     }
@@ -263,6 +264,8 @@ impl State {
         now: Timestamp,
     ) -> Result<(), LoadError> {
         let mut all = Loaded::default();
+        // What is planned is for those who decide.
+        self.drop_all_plans();
         // Leases that change are taken out first: within one revision, hardware may go from one to
         // another, whatever the order of their keys.
         for (key, value) in changes {

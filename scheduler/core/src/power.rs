@@ -70,7 +70,7 @@ impl State {
         self.cell.set_budget(&record.prefix, budget);
         self.power.insert(record.prefix.clone(), record);
         // A budget that was raised may let something in.
-        self.capacity_grew = true;
+        self.stir_all();
     }
 
     /// Whether a node stands below a place.

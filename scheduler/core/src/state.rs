@@ -1,5 +1,6 @@
 //! Everything the scheduler knows, with the indexes that keep each step short.
 
+use crate::ahead::Ahead;
 use crate::draft::{Draft, Entry};
 use crate::node::{Brake, Node, Stranger};
 use crate::policy::Policies;
@@ -96,8 +97,8 @@ pub struct State {
     pub(crate) admissions: VecDeque<Admission>,
     /// Leases whose nodes have said something since the last batch.
     pub(crate) progressed: BTreeSet<LeaseId>,
-    /// Whether capacity may have grown since pending leases were last tried.
-    pub(crate) capacity_grew: bool,
+    /// What is planned for leases that wait.
+    pub(crate) ahead: Ahead,
     pub(crate) draft: Draft,
 }
 

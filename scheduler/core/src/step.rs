@@ -47,9 +47,7 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
     state.end_graces(now);
     if state.admissions.is_empty() {
         state.due_leases(now);
-        if state.capacity_grew && !state.draft.is_full() {
-            state.retry_pending(now);
-        }
+        state.settle_pending(now);
     }
     state.trim_closed(now);
     state.due_maintenance(now);
@@ -152,7 +150,7 @@ impl State {
         let more = !events.is_empty()
             || !self.admissions.is_empty()
             || !self.progressed.is_empty()
-            || self.capacity_grew
+            || self.ahead.has_work()
             || self.timers.first().is_some_and(|(at, _)| *at <= now)
             || self.next_maintenance_wake().is_some_and(|at| at <= now)
             || self.closed.len() > CLOSED_MAX;

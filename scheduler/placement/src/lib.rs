@@ -58,5 +58,5 @@ mod request;
 pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
 pub use leasehold_common::policy::Policy;
-pub use plan::{Score, plan, surplus, victims};
+pub use plan::{Score, any_fits, could_hold, first_fit, plan, surplus, victims};
 pub use request::{End, Request};

@@ -38,7 +38,9 @@ impl State {
                 if now.since(lease.created) >= PENDING_MAX {
                     self.move_lease_because(id, LeaseState::Lapsed, "waited too long", now);
                 } else {
-                    self.retry(id, now);
+                    let lapses = lease.created + PENDING_MAX;
+                    self.set_timer(id, Some(lapses));
+                    self.stir_due(id);
                 }
             }
             LeaseState::Held => self.let_go(id, now),
@@ -74,7 +76,7 @@ impl State {
         let held = self.leases[&id].clone();
         self.move_lease_because(id, LeaseState::Lapsed, "nobody committed in time", now);
         self.unbook(&held);
-        self.capacity_grew = true;
+        self.stir_lease(&held);
     }
 
     /// Sends a booked lease's grants out, once its nodes are rid of those before it. A node that is
@@ -95,7 +97,7 @@ impl State {
             let why = "its nodes were not back from the lease before until its end";
             self.move_lease_because(id, LeaseState::Failed, why, now);
             self.unbook(&booked);
-            self.capacity_grew = true;
+            self.stir_lease(&booked);
             return;
         }
         let condition = Condition {
@@ -190,7 +192,7 @@ impl State {
         if lease.progress.lost.is_empty() {
             self.unbook(&lease);
         }
-        self.capacity_grew = true;
+        self.stir_lease(&lease);
     }
 
     /// Takes leases out of the store that have been over for long, or are too many.

@@ -1,5 +1,6 @@
 //! Getting hardware.
 
+use crate::ahead::Rank;
 use crate::draft::Entry;
 use crate::maintenance::in_words_of_people;
 use crate::state::State;
@@ -7,19 +8,26 @@ use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, Segment, SegmentReason};
 use leasehold_common::log::{Actor, Attributes, EventName, Inputs};
+use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
-use leasehold_placement::{Decision, Plan, Request, plan};
-
-/// The most pending leases that are tried again when capacity may have grown: a bound on one step.
-/// The rest are tried with the next change.
-const RETRIED: usize = 100;
+use leasehold_placement::{Booking, Decision, Plan, Request, plan};
 
 impl State {
     /// What the packing engine says to a request now.
     pub(crate) fn decide(&self, spec: &LeaseSpec, now: Timestamp) -> Decision {
+        self.decide_request(&self.request_of(spec), now)
+    }
+
+    /// What a lease asks of the packing engine: no more than its account's quota leaves, where it can do
+    /// with less.
+    fn request_of(&self, spec: &LeaseSpec) -> Request {
         let mut request = Request::from(spec);
         self.fit_quota(&mut request);
-        let mut decision = plan(&self.cell, &request, &self.settings.policy, now);
+        request
+    }
+
+    fn decide_request(&self, request: &Request, now: Timestamp) -> Decision {
+        let mut decision = plan(&self.cell, request, &self.settings.policy, now);
         match &mut decision {
             Decision::Placed { why, .. } | Decision::Wait { why, .. } | Decision::Never { why } => {
                 why.policy = Some(self.policies.digest());
@@ -111,25 +119,69 @@ impl State {
         self.move_lease_because(id, LeaseState::Preparing, "grants go out", now);
     }
 
-    /// Tries pending leases again, the better class first, the older first within a class.
-    pub(crate) fn retry_pending(&mut self, now: Timestamp) {
-        let waiting: Vec<LeaseId> = self
-            .pending
-            .iter()
-            .take(RETRIED)
-            .map(|(_, _, id)| *id)
-            .collect();
-        for id in waiting {
-            if self.draft.is_full() {
-                // The flag stays up: the rest is tried in the next batch.
-                return;
-            }
-            self.retry(id, now);
+    /// Places one of the first leases that wait, or plans when it will start. Rules that have changed
+    /// make its plan anew; otherwise that is only given up for an earlier start.
+    pub(crate) fn plan_ahead(&mut self, rank: Rank, anew: bool, now: Timestamp) {
+        let (_, _, id) = rank;
+        let spec = self.leases[&id].spec.clone();
+        // Those after it are planned around it.
+        self.lift_below(rank, &spec.sku);
+        let before = self.take_plan(id);
+        let freed = before.as_ref().map(|plan| plan.nodes.clone());
+        if let Some(over) = self.still_over_quota(&spec) {
+            self.stir_nodes(freed.iter().flat_map(NodeSet::iter));
+            self.plan_nothing(id);
+            let why = over.explanation(Outcome::Wait, self.policies.digest());
+            return self.wait(id, why, now);
         }
-        self.capacity_grew = false;
+        let request = self.request_of(&spec);
+        let mut why = match self.decide_request(&request, now) {
+            Decision::Placed { plan, why } => match self.plan_over_quota(&spec, &plan) {
+                Some(over) => over.explanation(Outcome::Wait, self.policies.digest()),
+                None => {
+                    self.stir_nodes(freed.iter().flat_map(NodeSet::iter));
+                    return self.carry_out(id, plan, why, None, now);
+                }
+            },
+            Decision::Wait { why, .. } | Decision::Never { why } => why,
+        };
+        let kept = before.filter(|plan| self.can_be_kept(plan, now));
+        let is_earlier = |start: &Timestamp| anew || kept.as_ref().is_none_or(|k| *start < k.from);
+        let found = why.earliest.filter(is_earlier);
+        let found = found.and_then(|start| self.planned_for(id, &spec, start, now));
+        let is_new = found.is_some();
+        if is_new || kept.is_none() {
+            self.stir_nodes(freed.iter().flat_map(NodeSet::iter));
+        }
+        match found.or(kept) {
+            Some(plan) => {
+                let start = plan.from;
+                if self.keep_plan(id, plan) {
+                    why.earliest = Some(start).filter(|start| *start > now);
+                }
+            }
+            None => self.plan_nothing(id),
+        }
+        self.wait(id, why, now);
     }
 
-    /// Tries one pending lease again.
+    /// The hardware a lease would have if it started then.
+    fn planned_for(
+        &self,
+        id: LeaseId,
+        spec: &LeaseSpec,
+        start: Timestamp,
+        now: Timestamp,
+    ) -> Option<Booking> {
+        let mut request = self.request_of(spec);
+        request.start = Some(start);
+        let decision = self.decide_request(&request, now);
+        let plan = decision.plan()?;
+        let within = self.plan_over_quota(spec, plan).is_none();
+        within.then(|| plan.booking(id, &request))
+    }
+
+    /// Tries a pending lease again for which nothing is planned.
     pub(crate) fn retry(&mut self, id: LeaseId, now: Timestamp) {
         let lease = &self.leases[&id];
         if let Some(over) = self.still_over_quota(&lease.spec) {

@@ -205,8 +205,8 @@ impl State {
                 node.leases.remove(&id);
             }
             self.reconcile(index, id, now);
+            self.stir_nodes([index]);
         }
-        self.capacity_grew = true;
     }
 
     /// Moves a lease on that waits for nothing any more.

@@ -36,13 +36,16 @@ impl Node {
 }
 
 impl State {
-    /// Tells the packing engine how a node is, and remembers where that can let a pending lease go
-    /// on.
+    /// Tells the packing engine how a node is; where that is news, leases that wait may go on, and
+    /// those that are planned on it may not.
     pub(crate) fn refresh_condition(&mut self, index: NodeIndex) {
         let condition = self.nodes[&index].condition();
         let before = self.cell.condition(index);
-        self.capacity_grew |= condition.lets_in() && before != Some(&condition);
+        let is_news = before != Some(&condition);
         self.cell.set_condition(index, condition);
+        if is_news {
+            self.stir_node(index);
+        }
     }
 
     /// Which slots of a node a lease holds.

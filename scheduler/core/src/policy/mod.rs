@@ -30,7 +30,7 @@ impl State {
     fn adopt_policy(&mut self) {
         self.settings.policy = self.policies.current().clone();
         // Rules that were lifted may let something in.
-        self.capacity_grew = true;
+        self.stir_all();
     }
 
     /// The fleet as far as a policy can ask for something of it. Nodes that are retired are gone.

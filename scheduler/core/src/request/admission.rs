@@ -186,7 +186,7 @@ impl State {
             self.finish(id, now);
         }
         self.draft.effects.push(Effect::Grants(index));
-        self.capacity_grew = true;
+        self.stir_node(index);
     }
 }
 

@@ -25,6 +25,8 @@ impl State {
             return Err(Problem::new(ProblemCode::IllegalState, detail).in_state(lease.state));
         }
         if !asked.dry_run {
+            let nodes = lease.nodes().collect();
+            self.lift_on(&nodes);
             self.begin_no_earlier_than(id, asked.now);
             let lease = self.leases.get_mut(&id).expect("it was found above");
             lease.held_until = None;

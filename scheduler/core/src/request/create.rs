@@ -25,6 +25,8 @@ impl State {
         let (spec, account, sku) = self.check_wish(wish, asked.now)?;
         let side = account.side;
         let over = self.over_quota(&spec, account.quota_gpus, sku);
+        // What is only planned for worse classes is not in its way.
+        self.lift_below((spec.class, asked.now, self.head.next_lease), &spec.sku);
         let mut decision = self.decide(&spec, asked.now);
         // What can never be is said before what may not be: a raised quota would not help.
         if let Decision::Never { why } = decision {
@@ -82,6 +84,7 @@ impl State {
                 };
                 self.log_lease(id, EventName::PlacementWaits, entry);
                 self.reindex_lease(id);
+                self.stir_new();
             }
             Decision::Never { .. } => unreachable!("refused above"),
         }

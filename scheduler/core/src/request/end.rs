@@ -94,7 +94,7 @@ impl State {
                 asked.now,
             );
             self.unbook(&booked);
-            self.capacity_grew = true;
+            self.stir_lease(&booked);
             self.remember(id, asked);
         }
         Ok(self.written(id, 200))
@@ -189,6 +189,8 @@ impl State {
         self.cell
             .set_end(id, Some(end))
             .expect("an end that comes sooner is always free");
+        let nodes: Vec<_> = self.leases[&id].nodes().collect();
+        self.stir_nodes(nodes);
     }
 
     /// Brings the end of access forward. It is never put off: where a leader comes late, somebody

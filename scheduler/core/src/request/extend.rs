@@ -27,6 +27,9 @@ impl State {
     ) -> Answer {
         let lease = self.find(id, if_match)?;
         let end = check_extendable(lease, asked.now)?;
+        let nodes = lease.nodes().collect();
+        self.lift_on(&nodes);
+        let lease = &self.leases[&id];
         let until = wanted_end(wish, end, asked.now)?;
         let conflicts = self.after_lease(lease, until);
         if !conflicts.is_empty() {

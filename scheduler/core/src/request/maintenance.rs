@@ -40,6 +40,7 @@ impl State {
         check_why("reason", Some(&wish.reason))?;
         let nodes = self.listed_nodes(&wish.nodes)?;
         let (from, to) = check_times(wish, asked.now)?;
+        self.lift_on(&nodes);
         if self.maintenance_ends.len() >= OPEN_MAX {
             let detail = format!("{OPEN_MAX} maintenances are booked already");
             return Err(Problem::new(ProblemCode::TooManyPending, detail));
@@ -175,9 +176,10 @@ impl State {
             ..Attributes::default()
         };
         self.log_maintenance(&record, EventName::MaintenanceEnded, attributes);
+        let nodes = record.nodes.clone();
         self.insert_maintenance(record)
             .expect("what has ended books nothing");
-        self.capacity_grew = true;
+        self.stir_nodes(nodes.iter());
     }
 
     fn log_maintenance(

@@ -64,12 +64,25 @@ impl State {
         if let Some(answer) = self.known_write(actor, &write) {
             return Some(answer);
         }
+        let known = write.idempotency.clone();
         let asked = Asked {
             actor,
-            key: write.idempotency.as_ref(),
+            key: known.as_ref(),
             dry_run: write.dry_run,
             now,
         };
+        let answer = self.carry_out_request(id, write, asked);
+        // What it lifted out of the engine to be decided.
+        self.put_back();
+        answer
+    }
+
+    fn carry_out_request(
+        &mut self,
+        id: RequestId,
+        write: Write,
+        asked: Asked<'_>,
+    ) -> Option<Answer> {
         Some(match write.command {
             Command::CreateAccount(wish) => self.create_account(&wish, asked),
             Command::CreateLease(wish) => self.create_lease(wish, asked),

@@ -49,7 +49,7 @@ impl State {
         let holds: Vec<_> = self.cell.holds(index).collect();
         let first_lease = holds
             .iter()
-            .find(|hold| Booker::of(hold.lease).lease().is_some());
+            .find(|hold| Booker::of(hold.lease).lease().is_some() && !self.is_tentative(hold));
         let maintenance = holds
             .iter()
             .filter_map(|hold| match Booker::of(hold.lease) {
@@ -70,7 +70,7 @@ impl State {
             owner: Some(fleet.owner),
             side: first_lease.map(|hold| hold.holder.class.side()),
             gpus: u32::try_from(fleet.gpus.len()).unwrap_or(u32::MAX),
-            gpus_free: u32::from(self.cell.free_gpus(index, now).len()),
+            gpus_free: u32::from(self.gpus_free(node, now)),
             gpus_leased: self.gpus_held(node, now),
             power_watts: node
                 .health
@@ -91,11 +91,30 @@ impl State {
         let holds = self.cell.holds(node.fleet.index);
         let held = holds
             .filter(|hold| Booker::of(hold.lease).lease().is_some() && hold.has_at(now))
+            .filter(|hold| !self.is_tentative(hold))
             .fold(GpuSlots::NONE, |held, hold| held.union(hold.slots));
         (0_u8..)
             .zip(&node.fleet.gpus)
             .map(|(slot, _)| u32::from(held.contains(slot)))
             .sum()
+    }
+
+    /// GPUs that nobody has and that could be let, be they planned for somebody who waits or not.
+    pub(crate) fn gpus_free(&self, node: &Node, now: Timestamp) -> u8 {
+        let index = node.fleet.index;
+        let (Some(spec), Some(condition)) = (self.cell.spec(index), self.cell.condition(index))
+        else {
+            return 0;
+        };
+        if !condition.lets_in() {
+            return 0;
+        }
+        let holds = self.cell.holds(index);
+        let held = holds
+            .filter(|hold| hold.has_at(now) && !self.is_tentative(hold))
+            .fold(GpuSlots::NONE, |held, hold| held.union(hold.slots));
+        let all = GpuSlots::first(spec.gpus);
+        condition.healthy.common(all).minus(held).len()
     }
 
     /// Nodes that report and were never admitted.
@@ -136,7 +155,9 @@ impl State {
         (0_u8..).zip(&node.fleet.gpus).map(move |(slot, gpu)| {
             let health = node.health.as_ref().and_then(|h| h.gpus.get(&gpu.uuid));
             let mut holds = self.cell.holds(index);
-            let hold = holds.find(|hold| hold.slots.contains(slot) && hold.has_at(now));
+            let hold = holds.find(|hold| {
+                hold.slots.contains(slot) && hold.has_at(now) && !self.is_tentative(hold)
+            });
             GpuView {
                 node: node.fleet.name.clone(),
                 slot: u32::from(slot),

@@ -29,7 +29,7 @@ impl State {
         for node in self.nodes.values() {
             *nodes.entry(self.state_of(node)).or_insert(0) += 1;
             gpus += node.fleet.gpus.len() as u64;
-            free += u64::from(self.cell.free_gpus(node.fleet.index, now).len());
+            free += u64::from(self.gpus_free(node, now));
             leased += u64::from(self.gpus_held(node, now));
             live += u64::from(node.presence == Presence::Here);
             power += node

@@ -1,6 +1,8 @@
 //! The scheduler's decisions as stories.
 
 #[cfg(test)]
+mod ahead;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod fixture;

@@ -134,7 +134,7 @@ fn is_in_time(ask: &Ask<'_>, at: Timestamp) -> bool {
 }
 
 /// The first start after the one asked for at which a node fits, where that is not after `latest`.
-fn first_on(
+pub(super) fn first_on(
     ask: &Ask<'_>,
     node: &Node,
     stance: &Stance,

@@ -11,6 +11,7 @@
 mod ask;
 mod earliest;
 mod gang;
+mod hope;
 mod limits;
 mod never;
 mod reclaim;
@@ -23,6 +24,7 @@ mod tally;
 mod wait;
 mod window;
 
+pub use hope::{any_fits, could_hold, first_fit};
 pub use reclaim::victims;
 pub use score::Score;
 pub use surplus::surplus;
