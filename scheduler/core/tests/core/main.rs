@@ -20,6 +20,7 @@ mod liveness;
 mod maintenance;
 #[cfg(test)]
 mod packing;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power;
@@ -27,6 +28,8 @@ mod power;
 mod properties;
 #[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod terms;
 #[cfg(test)]
