@@ -14,7 +14,7 @@ pub(crate) struct Stir {
     pub(super) arrived: bool,
     /// Nodes of which something has become free, now or for a time to come.
     pub(super) freed: BTreeSet<NodeIndex>,
-    /// Accounts that have less than before, which counts where a quota is in the way.
+    /// Accounts with a quota that have less than before.
     pub(super) accounts: BTreeSet<AccountName>,
     /// Leases for which an instant has come that was named to them.
     pub(super) due: BTreeSet<LeaseId>,
@@ -71,7 +71,10 @@ impl State {
     pub(crate) fn stir_lease(&mut self, lease: &LeaseRecord) {
         self.stir_nodes(lease.nodes());
         let account = lease.spec.account.clone();
-        self.ahead.stir.accounts.insert(account);
+        let known = self.accounts.get(&account);
+        if known.is_some_and(|account| account.quota_gpus.is_some()) {
+            self.ahead.stir.accounts.insert(account);
+        }
     }
 
     /// A node is another than it was: what is planned on it is planned again, and what waits for it

@@ -11,7 +11,7 @@ use std::ops::Bound;
 
 /// How much one step may look at: a few milliseconds' worth. The rest is gone through with the
 /// steps that follow, behind whatever has happened by then.
-const LOOKS: usize = 40_000;
+const LOOKS: usize = 20_000;
 
 /// What a decision about one node costs, in looks.
 const SMALL: usize = 200;
@@ -78,7 +78,12 @@ impl State {
         // What changes from here on, except by what is done here, is for the next walk.
         let outside = std::mem::take(&mut self.ahead.stir);
         let ahead = self.settings.policy.planned_ahead as usize;
-        let edge = self.pending.iter().take(ahead).last().copied();
+        let edge = self
+            .pending
+            .iter()
+            .take(ahead)
+            .reduce(|_, last| last)
+            .copied();
         let mut looks = LOOKS;
         self.lift_after(walk.after, &walk.stir.freed);
         let is_done = loop {

@@ -31,6 +31,8 @@ mod recovery;
 #[cfg(test)]
 mod room;
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod waiting;

@@ -7,7 +7,7 @@
 //! it. That is stricter than they need to be where leases follow each other, and never less strict.
 
 use super::ask::{Ask, Need};
-use super::rules::{Cause, Faults, Rule};
+use super::faults::{Cause, Faults, Rule};
 use crate::cell::{PoolId, Stance, envelope, other};
 use crate::power::{Load, Minutes, Shortage, UnitId, headroom};
 use leasehold_common::ids::NodeIndex;

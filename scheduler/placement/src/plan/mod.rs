@@ -10,6 +10,7 @@
 
 mod ask;
 mod earliest;
+mod faults;
 mod gang;
 mod hope;
 mod limits;

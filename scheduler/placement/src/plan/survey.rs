@@ -2,8 +2,9 @@
 
 use super::ask::Ask;
 use super::earliest::free_from;
+use super::faults::{Cause, Faults};
 use super::limits::Limits;
-use super::rules::{Cause, Faults, WholeNodes, judge};
+use super::rules::{WholeNodes, judge};
 use super::tally::Tally;
 use crate::cell::PoolId;
 use leasehold_common::ids::NodeIndex;

@@ -2,8 +2,9 @@
 //! kind at once, so that a decision about the present does not look at each of them.
 
 use super::ask::Ask;
+use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
-use super::rules::{Cause, Faults, Rule, Verdict, judge, judge_kind};
+use super::rules::{Verdict, judge, judge_kind};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;

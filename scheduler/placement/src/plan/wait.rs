@@ -2,9 +2,10 @@
 
 use super::ask::{Ask, Need};
 use super::earliest::{first_node, first_of_gang};
+use super::faults::Cause;
 use super::gang::{self as gangs, Size};
 use super::limits::Limits;
-use super::rules::{Cause, judge};
+use super::rules::judge;
 use super::small::closest;
 use super::survey::Survey;
 use super::tally::Tally;
