@@ -173,7 +173,7 @@ async fn a_damaged_file_is_named_and_left_and_the_other_leases_go_on() {
     rig.start();
     let trouble = until("trouble", async || rig.health().await?.trouble).await;
     assert!(
-        trouble.contains("16.json: ") && !trouble.contains("18"),
+        trouble.contains("16.json: ") && !trouble.contains("18.json"),
         "{trouble}"
     );
     assert!(rig.grant_file(16).exists());

@@ -210,7 +210,7 @@ impl State {
     }
 
     /// Notes why a lease waits; logged only where that has changed.
-    fn wait(&mut self, id: LeaseId, why: Explanation, now: Timestamp) {
+    fn wait(&mut self, id: LeaseId, mut why: Explanation, now: Timestamp) {
         let lease = self
             .leases
             .get_mut(&id)
@@ -219,6 +219,11 @@ impl State {
             .explanation
             .as_ref()
             .is_none_or(|before| why.differs_from(before));
+        if !news && why.reclaim.is_none() {
+            // Whose leases would go for it was asked when it came; it waits for the same things.
+            let before = lease.explanation.as_mut();
+            why.reclaim = before.and_then(|before| before.reclaim.take());
+        }
         lease.explanation = Some(why.clone());
         if news {
             lease.since = now;

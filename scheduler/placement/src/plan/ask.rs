@@ -115,7 +115,8 @@ impl<'a> Ask<'a> {
     /// Whether what nodes are now decides: it would start now, and takes of each node what goes with
     /// its GPUs.
     pub(super) fn is_present(&self) -> bool {
-        self.window.start <= self.window.now && self.request.host.is_none()
+        let counts_all = self.without.is_none() && self.request.host.is_none();
+        self.window.start <= self.window.now && counts_all
     }
 
     /// Whether a hold wants hardware when the request would, and counts.

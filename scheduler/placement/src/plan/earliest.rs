@@ -180,7 +180,9 @@ pub(super) fn first_of_gang(
     ends.extend(free);
     for booked in ask.cell.bookings() {
         let after = ask.window.after(booked.booking.to);
-        let ends_at = [booked.booking.to, after].into_iter().flatten();
+        // Watts are booked by whole minutes, and free from the next one on.
+        let powered = booked.booking.to.map(|to| Minute::not_before(to).begins());
+        let ends_at = [booked.booking.to, powered, after].into_iter().flatten();
         ends.extend(ends_at.filter(|at| *at > from && is_in_time(ask, *at)));
     }
     ends.into_iter().take(TRIED).find_map(place)

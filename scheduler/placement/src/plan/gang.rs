@@ -35,7 +35,8 @@ impl Size {
             return count(seats.count());
         }
         let mut pools: BTreeMap<u32, usize> = BTreeMap::new();
-        for seat in seats {
+        // A node that is its own domain has none beside it.
+        for seat in seats.filter(|seat| !seat.is_domain) {
             *pools.entry(seat.pool).or_default() += 1;
         }
         count(pools.into_values().map(|nodes| self.working(nodes)).sum())
@@ -172,6 +173,8 @@ fn pick<'s>(
     let mut limits = limits.are_any().then(|| limits.clone());
     let mut tiers: Vec<Placed<'s>> = seats
         .iter()
+        // A node that is its own domain has no place for a spare in it.
+        .filter(|seat| size.spares == 0 || !seat.is_domain)
         .map(|&seat| {
             let tier = (seat.changes_side, seat.breaks_domain);
             (tier, seat.pool, seat)

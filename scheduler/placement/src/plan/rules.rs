@@ -110,7 +110,10 @@ fn simply(stance: &Stance, ask: &Ask<'_>) -> Option<Simply> {
     let window = &ask.window;
     let takes_its_share = ask.need == Need::Whole || ask.request.host.is_none();
     let begins_after = |next| window.until().is_some_and(|until| next >= until);
-    if stance.is_mixed || !takes_its_share || !stance.next.is_none_or(begins_after) {
+    // A stance knows nothing of leases one by one.
+    let names_leases = ask.without.is_some();
+    if names_leases || stance.is_mixed || !takes_its_share || !stance.next.is_none_or(begins_after)
+    {
         return None;
     }
     let (first, last) = stance.ends;

@@ -89,6 +89,27 @@ fn a_lease_waits_until_the_budget_rises() {
 }
 
 #[test]
+fn watts_are_free_again_from_the_next_whole_minute_on() {
+    let mut fleet = hgx(1, 2);
+    budget(&mut fleet, "hall-a", 20_400);
+    let policy = Policy {
+        turnaround: Span::ZERO,
+        ..POLICY
+    };
+    let until = Request {
+        end: End::At(hour(2) + Span::from_secs(30)),
+        ..asks(Shape::gpus(8))
+    };
+    fleet.lease_on(0, 8, &until);
+    let both = Request {
+        account: "globex".parse().unwrap(),
+        ..nodes(2)
+    };
+    let decision = plan(&fleet.cell, &both, &policy, hour(0));
+    assert_eq!(decision.why().earliest, Some(hour(2) + Span::from_mins(1)));
+}
+
+#[test]
 fn a_floor_of_whole_domains_sends_small_leases_into_one_that_is_broken() {
     let mut fleet = Twice::nvl(3, 3);
     let of_gb200 = |request: Request| Request {
@@ -151,6 +172,22 @@ fn a_gang_keeps_a_spare_in_each_domain_it_goes_to() {
     goes to hall-b/row-1: nodes 0-6, score 0 2 0 1 0 0
     ");
     assert_eq!(decision.plan().unwrap().spares.to_string(), "3,6");
+}
+
+#[test]
+fn nodes_that_are_their_own_domain_have_no_place_for_a_spare() {
+    let fleet = Twice::hgx(2, 4);
+    let with_spares = Request {
+        shape: Shape::Nodes {
+            count: 2,
+            at_least: None,
+            spares: 1,
+        },
+        ..nodes(2)
+    };
+    let decision = plan(&fleet.cell, &with_spares, &POLICY, hour(0));
+    let never = leasehold_common::explain::Outcome::Never;
+    assert_eq!(decision.why().outcome, never);
 }
 
 #[test]

@@ -36,6 +36,7 @@ use crate::cell::Cell;
 use crate::power::Minute;
 use crate::request::Request;
 use harm::{Least, Taking};
+use leasehold_common::class::Class;
 use leasehold_common::explain::{Reclaim, ReclaimLoser, Victim};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::Shape;
@@ -54,7 +55,10 @@ pub fn victims(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) 
     if all.is_empty() || room(cell, request, policy, now).is_some() {
         return None;
     }
-    let notices: BTreeSet<Span> = all.iter().map(|taking| taking.class.notice()).collect();
+    // Every notice there is: what is given up on a short one may be enough only by the time that a
+    // longer one would be over, because something else has ended by itself.
+    let classes = [Class::OnDemand, Class::InternalBatch, Class::Spot];
+    let notices: BTreeSet<Span> = classes.into_iter().map(Class::notice).collect();
     for notice in notices {
         // Watts are booked by whole minutes, and are free when the minute is over.
         let gone = Minute::not_before(now + notice + policy.turnaround).begins();
