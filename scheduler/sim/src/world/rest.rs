@@ -189,8 +189,9 @@ impl World {
             return broken(format!("{} nodes are known", list.items.len()));
         }
         for node in &list.items {
-            if node.state != NodeState::Available || node.gpus_free != 2 || !node.leases.is_empty()
-            {
+            // A maintenance that is not over keeps its nodes, as it should.
+            let is_free = node.gpus_free == 2 || !node.maintenance.is_empty();
+            if node.state != NodeState::Available || !is_free || !node.leases.is_empty() {
                 return broken(format!("{node:?}"));
             }
         }
