@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 fn made_up(folder: &Path) -> Experiment {
     let file = |name: &str, text: &str| {
         let path = folder.join(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("a new folder can be written");
         path
     };
     Experiment {
@@ -85,7 +85,7 @@ fn published(data: &Path, list: &str, seed: u64, policy: Policy) -> Report {
         policy,
         times: 1,
     })
-    .unwrap();
+    .expect("the lists are whole");
     assert_eq!(report.checker_violations, 0, "{list} {seed} {policy}");
     report
 }

@@ -65,15 +65,11 @@ pub fn plan(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> 
 fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
     let mut tally = Tally::take(ask);
     let mut limits = Limits::new(*ask, policy);
-    let mut found = None;
-    if tally.fit > 0 && tally.eligible > 0 {
-        let places = small::spots(ask, &tally, &mut limits);
-        found = Found::of(places, |spot| spot.candidate(ask));
-        if limits.met {
-            // Something stands between nodes and a request that they would fit: that is counted by
-            // a look at every node, and only then.
-            tally = Tally::barred(ask, &mut limits);
-        }
+    let found = small_place(ask, &tally, &mut limits);
+    if limits.met {
+        // Something stands between nodes and a request that they would fit: that is counted by a
+        // look at every node, and only then.
+        tally = Tally::barred(ask, &mut limits);
     }
     if let Some(found) = found {
         return found.placed(ask, &tally);
@@ -82,6 +78,14 @@ fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
         Some(reason) => never(tally.explanation(Outcome::Never), reason),
         None => waits(wait::small(ask, &tally, policy)),
     }
+}
+
+/// Of what is asked of one node, the best place, where any node fits and is large enough as asked.
+fn small_place(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Option<Found> {
+    if tally.fit == 0 || tally.eligible == 0 {
+        return None;
+    }
+    Found::of(small::spots(ask, tally, limits), |spot| spot.candidate(ask))
 }
 
 /// Where a lease would go, if anywhere: what [`plan`] says, without why.
@@ -94,9 +98,7 @@ fn room(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> Opti
     let ask = Ask::new(cell, request, policy, now, start);
     let mut limits = Limits::new(ask, policy);
     let found = if ask.is_small() {
-        let can_be = ask.sizes().any(|gpus| ask.is_large_enough(gpus));
-        let places = can_be.then(|| small::spots(&ask, &Tally::take(&ask), &mut limits))?;
-        Found::of(places, |spot| spot.candidate(&ask))
+        small_place(&ask, &Tally::take(&ask), &mut limits)
     } else {
         let (places, _) = gang_places(&Survey::take(ask), &limits);
         Found::of(places, |candidate| candidate)
