@@ -1,6 +1,6 @@
 //! Whether a policy can be kept on this fleet. Everything that is wrong is told at once.
 
-use super::{Policy, Share};
+use super::{Granularity, Policy, Share};
 use crate::class::{Class, Side};
 use crate::ids::SkuName;
 use crate::sku::{Sku, SkuCatalogue};
@@ -147,6 +147,7 @@ pub fn check(policy: &Policy, skus: &SkuCatalogue, fleet: &Fleet) -> Vec<Finding
     }
     found.shares("floors", &policy.floors, skus);
     found.shares("ceilings", &policy.ceilings, skus);
+    found.unkept(policy, skus);
     found.too_high(policy, skus, fleet);
     found.contradictions(policy, skus);
     found.0
@@ -198,6 +199,24 @@ impl Findings {
                     let allowed = format!("{inside} or more: the nodes of the domains count too");
                     self.wrong(&format!("{field}.nodes"), nodes, allowed);
                 }
+            }
+        }
+    }
+
+    /// Floors of nodes where a domain serves one side at a time: a node that nobody has is no use to a
+    /// side whose domain it is not.
+    fn unkept(&mut self, policy: &Policy, skus: &SkuCatalogue) {
+        for (at, floor) in policy.floors.iter().enumerate() {
+            let Some(sku) = skus.get(&floor.sku).filter(|sku| sku.nodes_per_domain > 1) else {
+                continue;
+            };
+            let apart = policy.isolation_of(&floor.sku).granularity;
+            if let (Some(nodes), Granularity::Domain) = (floor.nodes, apart) {
+                let allowed = format!(
+                    "absent: the domains of {} serve one side at a time, so whole domains are kept",
+                    sku.name
+                );
+                self.wrong(&format!("floors[{at}].nodes"), nodes, allowed);
             }
         }
     }
@@ -363,11 +382,28 @@ mod tests {
     }
 
     #[test]
-    fn a_house_that_can_be_kept_is_not_complained_of() {
+    fn nodes_are_not_kept_where_domains_are_kept_apart() {
         let said = found(
             r#"
             floors = [
                 { side = "internal", sku = "gb200", domains = 1, nodes = 20 },
+                { side = "internal", sku = "h200", nodes = 8 },
+            ]
+            isolation.gb200.granularity = "domain"
+            isolation.h200.granularity = "domain"
+            "#,
+        );
+        let one = "floors[0].nodes is \"20\", allowed is absent: the domains of gb200 serve one side at a \
+                   time, so whole domains are kept";
+        assert_eq!(said, [one]);
+    }
+
+    #[test]
+    fn a_house_that_can_be_kept_is_not_complained_of() {
+        let said = found(
+            r#"
+            floors = [
+                { side = "internal", sku = "gb200", domains = 1 },
                 { side = "tenant", sku = "gb200", domains = 1 },
                 { side = "internal", sku = "h200", nodes = 8 },
             ]

@@ -1,7 +1,7 @@
 //! What a policy can say and the packing engine does not plan by yet. A rule that is kept and
 //! decides nothing would be believed, so it is refused.
 
-use super::{Finding, Granularity, Policy};
+use super::{Finding, Policy};
 
 /// Everything in a policy that would decide nothing.
 pub fn unplanned(policy: &Policy) -> Vec<Finding> {
@@ -14,13 +14,6 @@ pub fn unplanned(policy: &Policy) -> Vec<Finding> {
         });
     }
     for (sku, isolation) in &policy.isolation {
-        if isolation.granularity != Granularity::Node {
-            found.push(Finding {
-                field: format!("isolation.{sku}.granularity"),
-                value: isolation.granularity.to_string(),
-                allowed: "node: nothing plans by another yet".into(),
-            });
-        }
         if isolation.mig_colocation {
             found.push(Finding {
                 field: format!("isolation.{sku}.mig_colocation"),
@@ -49,7 +42,6 @@ mod tests {
             fields,
             [
                 "sanitising_per_hour.hall-a",
-                "isolation.gb200.granularity",
                 "isolation.gb200.mig_colocation"
             ]
         );

@@ -4,10 +4,11 @@ use crate::maintenance::Booker;
 use crate::state::State;
 use leasehold_common::api::{BookingView, Problem, ProblemCode};
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, LeaseRecord};
+use leasehold_common::lease::LeaseRecord;
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
-use std::collections::BTreeMap;
+use leasehold_placement::Hold;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that are named: whoever meets more has to look at the whole plan anyway.
 const NAMED: usize = 256;
@@ -20,42 +21,34 @@ impl State {
         from: Timestamp,
         to: Timestamp,
     ) -> Vec<BookingView> {
-        self.found(nodes, |_, hold| {
+        let is_then = |hold: &&Hold| {
             !hold.awaiting_return && hold.from < to && hold.to.is_none_or(|end| end > from)
-        })
+        };
+        let holds = nodes.iter().flat_map(|node| {
+            let holds = self.cell.holds(node).filter(is_then);
+            holds.map(move |hold| (node, hold))
+        });
+        self.named(holds)
     }
 
     /// What keeps a lease from going on from its end to `to`: what is booked on its hardware until
     /// then, and until its hardware would be clean again.
     pub(crate) fn after_lease(&self, lease: &LeaseRecord, to: Timestamp) -> Vec<BookingView> {
-        let Some(segment) = lease.segment() else {
-            return Vec::new();
-        };
         let clean = to + self.settings.policy.turnaround;
-        let end = segment.to.unwrap_or(to);
-        let all = GpuSlots(u16::MAX);
-        self.found(&segment.nodes, |node, hold| {
-            let own = segment.gpus.get(&node).copied().unwrap_or(all);
-            let meets =
-                !hold.slots.common(own).is_empty() || hold.holder.account != lease.spec.account;
-            hold.lease != lease.id && meets && hold.from >= end && hold.from < clean
-        })
+        self.named(self.cell.after(lease.id, clean).into_iter())
     }
 
-    fn found(
-        &self,
-        nodes: &NodeSet,
-        is_wanted: impl Fn(NodeIndex, &leasehold_placement::Hold) -> bool,
-    ) -> Vec<BookingView> {
-        let mut found: BTreeMap<Booker, NodeSet> = BTreeMap::new();
-        for node in nodes.iter() {
-            for hold in self.cell.holds(node).filter(|hold| is_wanted(node, hold)) {
-                let nodes = found.entry(Booker::of(hold.lease)).or_default();
-                nodes.extend([node]);
-            }
+    fn named<'a>(&self, holds: impl Iterator<Item = (NodeIndex, &'a Hold)>) -> Vec<BookingView> {
+        let mut found: BTreeMap<Booker, BTreeSet<NodeIndex>> = BTreeMap::new();
+        for (node, hold) in holds {
+            found
+                .entry(Booker::of(hold.lease))
+                .or_default()
+                .insert(node);
         }
         let found = found.into_iter().take(NAMED);
         found
+            .map(|(booker, nodes)| (booker, nodes.into_iter().collect::<NodeSet>()))
             .filter_map(|(booker, nodes)| match booker {
                 Booker::Lease(id) => self.booked_lease(id, &nodes),
                 Booker::Maintenance(id) => {

@@ -32,16 +32,21 @@ impl State {
     /// Lifts everything that is planned on these nodes out of the engine: what is decided about
     /// leases that have hardware, and about maintenance, comes before what is only planned.
     pub(crate) fn lift_on(&mut self, nodes: &NodeSet) {
-        let planned = self.plans_on(nodes.iter());
+        let planned = self.plans_on(self.together(nodes.iter()));
         self.lift(planned);
     }
 
     /// Lifts what is planned on these nodes for leases after a place in the order; for all of them
     /// where no place is given.
     pub(super) fn lift_after(&mut self, rank: Option<Rank>, nodes: &BTreeSet<NodeIndex>) {
-        let mut planned = self.plans_on(nodes.iter().copied());
+        let mut planned = self.plans_on(self.together(nodes.iter().copied()));
         planned.retain(|id| Some(self.rank_of(*id)) > rank);
         self.lift(planned);
+    }
+
+    /// These nodes, and those that cannot serve one side while these serve the other.
+    fn together(&self, nodes: impl Iterator<Item = NodeIndex>) -> impl Iterator<Item = NodeIndex> {
+        nodes.flat_map(|node| self.cell.kept_together(node))
     }
 
     fn plans_on(&self, nodes: impl Iterator<Item = NodeIndex>) -> BTreeSet<LeaseId> {

@@ -15,11 +15,13 @@
 //! rules would refuse, but never what no policy could have allowed.
 
 use super::Cell;
+use super::booking::Booking;
 use super::node::Hold;
 use super::stance::{AccountId, SkuId};
 use leasehold_common::class::Side;
-use leasehold_common::ids::NodeIndex;
+use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::policy::{Granularity, Isolation};
+use leasehold_common::time::Timestamp;
 
 /// What any policy could allow at most.
 pub(super) const LOOSEST: Isolation = Isolation {
@@ -73,6 +75,58 @@ impl Cell {
     /// How the hardware of a SKU is kept apart.
     pub(crate) fn isolation(&self, sku: SkuId) -> Isolation {
         self.index.isolation(sku)
+    }
+
+    /// What begins from a booking's end on and before `clean` that keeps it from going on until then: on
+    /// its hardware, or beside it where the policy keeps both apart.
+    pub fn after(&self, lease: LeaseId, clean: Timestamp) -> Vec<(NodeIndex, &Hold)> {
+        let mut found = Vec::new();
+        let Some((booking, end)) = self
+            .booking(lease)
+            .and_then(|booked| Some((&booked.booking, booked.booking.to?)))
+        else {
+            return found;
+        };
+        let follows = |hold: &&Hold| hold.lease != lease && hold.from >= end && hold.from < clean;
+        let party = self.party(booking);
+        for index in booking.nodes.iter() {
+            let node = self.node(index).expect("booked nodes exist");
+            let apart = self.isolation(node.sku);
+            let slots = booking.slots(index);
+            let on_it = node.holds.iter().filter(follows).filter(|hold| {
+                let both = !hold.slots.common(slots).is_empty();
+                both || !party.may_share_node(hold.party(), apart)
+            });
+            found.extend(on_it.map(|hold| (index, hold)));
+            if apart.granularity != Granularity::Domain {
+                continue;
+            }
+            for mate in self.mates(index, node.sku) {
+                let across = self.holds(mate).filter(follows).filter(|hold| {
+                    let serves = hold.serves();
+                    serves.is_some_and(|side| !may_share_domain(party.side, side, apart))
+                });
+                found.extend(across.map(|hold| (mate, hold)));
+            }
+        }
+        found
+    }
+
+    /// Whose a booking is.
+    pub(super) fn party(&self, booking: &Booking) -> Party {
+        Party {
+            account: self.index.account(&booking.account),
+            side: booking.class.side(),
+            slices_only: false,
+        }
+    }
+
+    /// A node, and those that serve one side at a time together with it.
+    pub fn kept_together(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> {
+        let sku = self.node(node).map(|known| known.sku);
+        let by_domain = |sku: &SkuId| self.isolation(*sku).granularity == Granularity::Domain;
+        let mates = sku.filter(by_domain).map(|sku| self.mates(node, sku));
+        [node].into_iter().chain(mates.into_iter().flatten())
     }
 
     /// The other nodes of a SKU in a node's domain.

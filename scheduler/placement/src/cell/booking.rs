@@ -1,7 +1,7 @@
 //! What a lease has of the cell, and every change of it.
 
 use super::Cell;
-use super::beside::{LOOSEST, Party, may_share_domain};
+use super::beside::{LOOSEST, may_share_domain};
 use super::grid::envelope;
 use super::node::{Hold, Holder, Node};
 use crate::power::{Load, Minutes};
@@ -403,11 +403,7 @@ impl Cell {
         let apart = apart.unwrap_or_else(|| self.isolation(node.sku));
         let lease = booking.lease;
         let met = |hold: &&Hold| hold.lease != lease && hold.meets(from, to);
-        let party = Party {
-            account: self.index.account(&booking.account),
-            side: booking.class.side(),
-            slices_only: false,
-        };
+        let party = self.party(booking);
         for hold in node.holds.iter().filter(met) {
             if !party.may_share_node(hold.party(), apart) {
                 return Err(BookError::OtherAccount {

@@ -5,6 +5,7 @@
 //!        ├─ groups    idle nodes by owner and last side: pools in the order they are broken into,
 //!        │            and idle nodes with sick GPUs
 //!        ├─ beside    by account: its nodes that have room left
+//!        ├─ across    by side: its nodes that have room for the other, where policy lets that in
 //!        ├─ involved  nodes with bookings to come or in several hands, judged one by one
 //!        └─ tails     when nodes that leases have are nobody's again
 //! ```
@@ -13,10 +14,10 @@
 //! the same in a cell of any size.
 
 use super::pool::{PoolKey, Pools};
-use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance, number};
+use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance, number, other};
 use leasehold_common::class::Side;
 use leasehold_common::ids::{AccountName, NodeIndex, SkuName};
-use leasehold_common::policy::Isolation;
+use leasehold_common::policy::{Granularity, Isolation};
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,12 +64,29 @@ pub(crate) struct SkuIndex {
     /// By side.
     pub(crate) sides: [SideCount; 2],
     pub(crate) beside: BTreeMap<AccountId, Beside>,
+    /// Where GPUs are kept apart and not nodes: by the side that has part of a node, those with room
+    /// for the other.
+    pub(crate) across: [BTreeSet<ByFree>; 2],
     pub(crate) involved: BTreeSet<NodeIndex>,
     /// When every lease on a node has ended, where that can be said; before the turnaround.
     pub(crate) tails: BTreeSet<(Timestamp, NodeIndex)>,
 }
 
 impl SkuIndex {
+    /// Where a node is looked up that a side has part of and the other could have more of.
+    fn room_across(&self, node: NodeIndex, stance: &Stance) -> Option<(Side, ByFree)> {
+        if self.apart.granularity != Granularity::Gpu {
+            return None;
+        }
+        let side = stance.tenant?.side;
+        match stance.room() {
+            Room::Beside { free, .. } if stance.may_serve(other(side)) => {
+                Some((side, (free, node)))
+            }
+            Room::Beside { .. } | Room::None | Room::Whole { .. } | Room::Frail { .. } => None,
+        }
+    }
+
     /// The same rules and no nodes.
     fn emptied(&self) -> Self {
         Self {
@@ -135,8 +153,22 @@ impl Index {
             self.sku_id(name);
         }
         for (name, id) in &self.sku_ids {
+            let sku = &mut self.skus[usize::from(id.0)];
             let apart = isolation.get(name).copied().unwrap_or_default();
-            self.skus[usize::from(id.0)].apart = apart;
+            let before = std::mem::replace(&mut sku.apart, apart);
+            if before.granularity == apart.granularity {
+                continue;
+            }
+            sku.across = Default::default();
+            for (node, entry) in (0..).map(NodeIndex).zip(&self.entries) {
+                let stance = entry.as_ref().map(|entry| &entry.stance);
+                if let Some((side, key)) = stance
+                    .filter(|stance| stance.sku == *id)
+                    .and_then(|stance| sku.room_across(node, stance))
+                {
+                    sku.across[number(side)].insert(key);
+                }
+            }
         }
     }
 
@@ -225,6 +257,9 @@ impl Index {
         }
         let kind = stance.kind();
         *sku.census.entry(kind).or_default() += 1;
+        if let Some((side, key)) = sku.room_across(node, stance) {
+            sku.across[number(side)].insert(key);
+        }
         if let Some(tenant) = stance.tenant {
             let beside = sku.beside.entry(tenant.account).or_default();
             *beside.census.entry(kind).or_default() += 1;
@@ -246,6 +281,9 @@ impl Index {
         }
         let kind = stance.kind();
         uncount(&mut sku.census, kind);
+        if let Some((side, key)) = sku.room_across(node, stance) {
+            sku.across[number(side)].remove(&key);
+        }
         if let Some(tenant) = stance.tenant {
             let beside = sku
                 .beside
@@ -291,6 +329,7 @@ impl Index {
                 assert_eq!(kept.pools, counted.pools, "pools stand in order");
                 assert_eq!(kept.frail, counted.frail);
             }
+            assert_eq!(kept.across, counted.across);
             assert!(kept.beside.keys().eq(counted.beside.keys()));
             for (kept, counted) in kept.beside.values().zip(counted.beside.values()) {
                 assert_eq!((&kept.census, &kept.room), (&counted.census, &counted.room));

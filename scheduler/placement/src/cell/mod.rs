@@ -19,12 +19,12 @@ mod stance;
 pub use booking::{BookError, Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
-pub(crate) use beside::Party;
+pub(crate) use beside::{Party, may_share_domain};
 pub(crate) use grid::{Grid, envelope};
 pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
 pub(crate) use pool::{PoolId, PoolKey};
-pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, other};
+pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, number, other};
 
 use crate::power::Budget;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
@@ -114,7 +114,7 @@ impl Cell {
         let counts = self.skus.entry(spec.sku.clone()).or_default();
         *counts.entry(spec.gpus).or_default() += 1;
         let sku = self.index.sku_id(&spec.sku);
-        let node = Node::new(spec, sku, condition, holds);
+        let node = Node::new(index, spec, sku, condition, holds);
         let place = self.place_of(index, &node);
         self.order.insert(place, index);
         self.shared.insert(place, 0);

@@ -2,7 +2,7 @@
 
 use super::stance::{AccountId, SkuId};
 use leasehold_common::class::{Class, Side};
-use leasehold_common::ids::{AccountName, LeaseId, SkuName};
+use leasehold_common::ids::{AccountName, LeaseId, NodeIndex, SkuName};
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::{NodeState, Owner};
 use leasehold_common::time::Timestamp;
@@ -169,6 +169,7 @@ impl Hold {
 /// A node of the cell.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
+    pub(crate) index: NodeIndex,
     pub(crate) spec: NodeSpec,
     pub(crate) sku: SkuId,
     pub(crate) condition: NodeCondition,
@@ -178,12 +179,14 @@ pub(crate) struct Node {
 
 impl Node {
     pub(super) const fn new(
+        index: NodeIndex,
         spec: NodeSpec,
         sku: SkuId,
         condition: NodeCondition,
         holds: Vec<Hold>,
     ) -> Self {
         Self {
+            index,
             spec,
             sku,
             condition,

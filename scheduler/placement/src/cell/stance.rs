@@ -192,14 +192,18 @@ impl Stance {
         self.sides.0[number(side)]
     }
 
-    /// Whether all of it is a side's, or could be: it counts for that side's floor.
-    pub(crate) const fn is_open_to(&self, side: Side) -> bool {
-        let may_serve = match self.condition.owner {
+    /// Whether it is meant for a side.
+    pub(crate) const fn may_serve(&self, side: Side) -> bool {
+        match self.condition.owner {
             Owner::Sellable => true,
             Owner::Internal => matches!(side, Side::Internal),
             Owner::Spare | Owner::Repair => false,
-        };
-        may_serve
+        }
+    }
+
+    /// Whether all of it is a side's, or could be: it counts for that side's floor.
+    pub(crate) const fn is_open_to(&self, side: Side) -> bool {
+        self.may_serve(side)
             && self.condition.lets_in()
             && self.sick.is_empty()
             && self.gpus > 0

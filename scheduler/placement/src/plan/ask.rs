@@ -1,12 +1,14 @@
 //! A request as decisions need it: names looked up once, and the time it would have.
 
 use super::window::Window;
-use crate::cell::{AccountId, Cell, Hold, Node, Party, SkuId, SkuIndex, Stance};
+use crate::cell::{
+    AccountId, Cell, Hold, Node, Party, SkuId, SkuIndex, Stance, may_share_domain, other,
+};
 use crate::request::Request;
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::Shape;
-use leasehold_common::policy::{Isolation, Policy};
+use leasehold_common::policy::{Granularity, Isolation, Policy};
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::Locality;
 use std::collections::BTreeSet;
@@ -125,11 +127,30 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// Whether what nodes are now decides: it would start now, and takes of each node what goes with
-    /// its GPUs.
+    /// Whether what nodes are now decides, each by itself: it would start now, and takes of each node
+    /// what goes with its GPUs.
     pub(super) fn is_present(&self) -> bool {
         let counts_all = self.without.is_none() && self.request.host.is_none();
-        self.window.start <= self.window.now && counts_all
+        let alone = self.apart.granularity != Granularity::Domain;
+        self.window.start <= self.window.now && counts_all && alone
+    }
+
+    /// The holds on other nodes of a node's domain that keep the request off that node while they are
+    /// there: the other side's, where domains are kept apart.
+    pub(super) fn barring_mates(&self, node: &Node) -> impl Iterator<Item = &'a Hold> {
+        let (cell, side, apart) = (self.cell, self.side, self.apart);
+        let (_, pool) = cell.index().pools.of(node.index);
+        let is_asked =
+            apart.granularity == Granularity::Domain && pool.is_used_by(other(side), node.sku);
+        let mates = is_asked.then(|| cell.mates(node.index, node.sku));
+        let holds = mates
+            .into_iter()
+            .flatten()
+            .flat_map(|mate| cell.holds(mate));
+        holds.filter(move |hold| {
+            let serves = hold.serves();
+            serves.is_some_and(|theirs| !may_share_domain(side, theirs, apart))
+        })
     }
 
     /// Whether a hold wants hardware when the request would, and counts.

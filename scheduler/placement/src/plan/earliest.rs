@@ -20,7 +20,7 @@ use crate::power::{Lasting, Load, Minute};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::node_set::NodeSet;
-use leasehold_common::policy::Policy;
+use leasehold_common::policy::{Granularity, Policy};
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -88,17 +88,31 @@ fn first_powered(
 fn first_free_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
     let (_, index) = ask.sku?;
     let mut instants = Vec::new();
+    if ask.apart.granularity != Granularity::Node {
+        // Neither the account's own nodes nor those that are somebody's until then are all there are.
+        return first_of(ask, ask.nodes().map(|(node, _)| node), None, &mut instants);
+    }
     let own = ask.account.and_then(|account| index.beside.get(&account));
     let own = own
         .filter(|_| matches!(ask.need, Need::Gpus(_)))
         .into_iter()
         .flat_map(|own| &own.nodes);
-    let mut best = first_by_tail(ask);
-    for node in index.involved.iter().chain(own) {
-        let (known, stance) = ask.look(*node);
+    let by_holds = index.involved.iter().chain(own).copied();
+    first_of(ask, by_holds, first_by_tail(ask), &mut instants)
+}
+
+/// The best so far, or one of these nodes where that can be had earlier.
+fn first_of(
+    ask: &Ask<'_>,
+    nodes: impl Iterator<Item = NodeIndex>,
+    mut best: Option<(Timestamp, NodeIndex)>,
+    instants: &mut Vec<Timestamp>,
+) -> Option<(Timestamp, NodeIndex)> {
+    for node in nodes {
+        let (known, stance) = ask.look(node);
         let latest = best.map(|(at, _)| at);
-        if let Some(at) = first_on(ask, known, stance, latest, &mut instants) {
-            best = Some(best.map_or((at, *node), |best| best.min((at, *node))));
+        if let Some(at) = first_on(ask, known, stance, latest, instants) {
+            best = Some(best.map_or((at, node), |best| best.min((at, node))));
         }
     }
     best
@@ -214,7 +228,7 @@ fn first_free_gang(survey: &Survey<'_>, size: Size) -> Option<Timestamp> {
 /// The instants after the start asked for at which it can change whether a node fits, in order.
 fn turns(ask: &Ask<'_>, node: &Node, instants: &mut Vec<Timestamp>) {
     instants.clear();
-    for hold in &node.holds {
+    for hold in node.holds.iter().chain(ask.barring_mates(node)) {
         let turns = ask.window.turns(ask.request.end, hold);
         instants.extend(turns.filter(|at| *at > ask.window.start && is_in_time(ask, *at)));
     }
@@ -234,10 +248,11 @@ fn starts(
         changes.push((ask.window.start, 1));
     }
     let (node, stance) = ask.look(seat.index);
-    if stance.tenant.is_none() && !stance.is_involved {
+    let is_alone = ask.apart.granularity != Granularity::Domain;
+    if stance.tenant.is_none() && !stance.is_involved && is_alone {
         return;
     }
-    if !stance.is_involved {
+    if !stance.is_involved && is_alone {
         // Nothing but the leases on it is in the way of a node that may fit later and is not sick.
         let free = free_from(ask, stance).filter(|_| !fitted && stance.sick.is_empty());
         if let Some(at) = free

@@ -71,7 +71,8 @@ fn ask<'a>(cell: &'a Cell, request: &'a Request, policy: &Policy, now: Timestamp
     Ask::new(cell, request, policy, now, start)
 }
 
-/// Those of the nodes that the request could be on at all.
+/// Those of the nodes that the request could be on at all. Where domains are kept apart, what comes
+/// free on one node opens the others of its domain.
 fn known<'a>(
     ask: &Ask<'a>,
     nodes: impl IntoIterator<Item = NodeIndex>,
@@ -81,6 +82,7 @@ fn known<'a>(
         .filter(|node| ask.cell.node(*node).is_some());
     let wanted = ask.sku.map(|(sku, _)| sku);
     nodes
+        .flat_map(|node| ask.cell.kept_together(node))
         .map(|node| ask.look(node))
         .filter(move |(node, stance)| Some(stance.sku) == wanted && ask.reaches(node))
 }

@@ -6,6 +6,7 @@ use crate::cell::{Fitness, Kind, NEVER, Node, Party, Stance};
 use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
+use leasehold_common::policy::Granularity;
 use leasehold_common::time::Timestamp;
 
 /// How a node of the right SKU stands to a request.
@@ -17,6 +18,8 @@ pub(super) struct Verdict {
     pub(super) free: GpuSlots,
     /// Whether it served the other side before.
     pub(super) changes_side: bool,
+    /// CPU and memory that leases have of it, where that is more than goes with their GPUs.
+    pub(super) host: HostShare,
     /// Whole minutes from the end of the window to the next booking; nothing where there is none.
     pub(super) idle_minutes: u32,
 }
@@ -79,6 +82,14 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         }
         None => claim(node, ask, &mut faults),
     };
+    for hold in ask.barring_mates(node).filter(|hold| ask.clashes(hold)) {
+        let cause = if hold.awaiting_return {
+            Cause::Cleanup
+        } else {
+            Cause::Held
+        };
+        faults.add(Rule::Side, cause);
+    }
     let all = stance.all();
     let free = all
         .minus(claim.held)
@@ -103,6 +114,7 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         faults,
         free,
         changes_side: claim.last_side.is_some_and(|last| last != ask.side),
+        host: claim.host,
         idle_minutes,
     }
 }
@@ -189,6 +201,7 @@ impl WholeNodes {
             faults,
             free: stance.free(),
             changes_side: stance.last_side.is_some_and(|last| last != ask.side),
+            host: HostShare::default(),
             idle_minutes: 0,
         };
         debug_assert_eq!(
@@ -313,6 +326,7 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
         next: None,
         host: HostShare::default(),
     };
+    let mut is_shared = false;
     for hold in &node.holds {
         let side = hold.holder.class.side();
         if hold.from <= window.start {
@@ -336,8 +350,13 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
             claim.host.cpu_milli += host.cpu_milli;
             claim.host.memory_mib += host.memory_mib;
         }
+        is_shared |= side == ask.side && hold.from <= window.start;
         let returning = hold.awaiting_return;
         judge_neighbours(faults, ask, hold.party(), !returning, returning);
+    }
+    if is_shared && ask.apart.granularity == Granularity::Gpu {
+        // A node that both sides have something of changes no side, whoever came last.
+        claim.last_side = Some(ask.side);
     }
     claim
 }

@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::rules::{Verdict, judge};
 use super::score::{Podium, RUNNERS_UP, Score};
 use super::tally::Tally;
-use crate::cell::{Group, PoolKey, Stance};
+use crate::cell::{Group, PoolKey, Stance, number, other};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::GpuSlots;
@@ -117,7 +117,8 @@ fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>)
     }
 }
 
-/// Room beside other leases of the account, and nodes with sick GPUs that nobody has.
+/// Room beside other leases of the account, beside those of the other side where policy lets both be
+/// there, and nodes with sick GPUs that nobody has.
 fn enter_parts(ask: &Ask<'_>, count: u8, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
     let Some((_, index)) = ask.sku else {
         return;
@@ -127,7 +128,10 @@ fn enter_parts(ask: &Ask<'_>, count: u8, limits: &mut Limits<'_>, podium: &mut P
         .into_iter()
         .filter(|group| group.may_serve(ask.side))
         .map(|group| &index.groups[group.number()].frail);
-    for room in beside.map(|own| &own.room).into_iter().chain(frail) {
+    // Empty where both sides are kept off one node.
+    let across = &index.across[number(other(ask.side))];
+    let rooms = beside.map(|own| &own.room).into_iter().chain([across]);
+    for room in rooms.chain(frail) {
         let enough = room.range((count, NodeIndex(0))..);
         // The account's room may be of the other side's, or not to be had by this one: an account
         // has one side, but what its nodes are meant for can change under it.

@@ -24,7 +24,7 @@ use crate::request::{End, Request};
 use leasehold_common::api::{Surplus, SurplusRow, SurplusShape};
 use leasehold_common::class::Class;
 use leasehold_common::ids::{NodeIndex, SkuName};
-use leasehold_common::lease::Shape;
+use leasehold_common::lease::{HostShare, Shape};
 use leasehold_common::policy::Policy;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Locality;
@@ -135,10 +135,31 @@ struct Site<'a> {
     stance: &'a Stance,
     /// How many leases it has room for.
     leases: u32,
+    /// CPU and memory of it that leases have out of proportion.
+    taken: HostShare,
+}
+
+impl Site<'_> {
+    /// How many leases of so many GPUs it has room for, where it has some for as many leases of one.
+    fn parts(&self, gpus: u8, cell: &Cell) -> u32 {
+        let by_gpus = self.leases / u32::from(gpus);
+        let Some(sku) = cell.described(self.stance.sku) else {
+            return by_gpus;
+        };
+        let (all, one) = (sku.host_share(self.stance.gpus), sku.host_share(gpus));
+        let by = |all: u64, taken: u64, one: u64| all.saturating_sub(taken).checked_div(one);
+        let by_host = [
+            by(all.cpu_milli, self.taken.cpu_milli, one.cpu_milli),
+            by(all.memory_mib, self.taken.memory_mib, one.memory_mib),
+        ];
+        let by_host = by_host.into_iter().flatten().min().unwrap_or(u64::MAX);
+        by_gpus.min(u32::try_from(by_host).unwrap_or(u32::MAX))
+    }
 }
 
 /// The nodes with a free GPU, in topology order.
 struct Found<'a> {
+    cell: &'a Cell,
     seats: Vec<(Seat, Site<'a>)>,
 }
 
@@ -147,14 +168,17 @@ impl<'a> Found<'a> {
         let fit = survey.seats.iter().filter(|seat| seat.faults.fits());
         let seats = fit.map(|seat| {
             let (node, stance) = survey.ask.look(seat.index);
+            let verdict = judge(node, stance, &survey.ask);
             let site = Site {
                 node: seat.index,
                 stance,
-                leases: u32::from(judge(node, stance, &survey.ask).free.len()),
+                leases: u32::from(verdict.free.len()),
+                taken: verdict.host,
             };
             (*seat, site)
         });
         Self {
+            cell: survey.ask.cell,
             seats: seats.collect(),
         }
     }
@@ -168,7 +192,7 @@ impl<'a> Found<'a> {
 
     /// Leases of so many GPUs, by domains.
     fn parts(&self, gpus: u8) -> Vec<Vec<Site<'a>>> {
-        self.bins(Locality::Domain, |site| site.leases / u32::from(gpus))
+        self.bins(Locality::Domain, |site| site.parts(gpus, self.cell))
     }
 
     fn bins(&self, level: Locality, leases: impl Fn(&Site<'_>) -> u32) -> Vec<Vec<Site<'a>>> {

@@ -319,15 +319,17 @@ fn leases_that_end(
     slots: Option<GpuSlots>,
     ends: &mut BTreeSet<(Timestamp, LeaseId)>,
 ) {
-    for hold in now.cell.holds(node) {
-        let in_the_way = Some(hold.account) != now.account
-            || slots.is_none_or(|slots| !slots.common(hold.slots).is_empty());
+    let (known, _) = now.look(node);
+    let on_it = known.holds.iter().filter(|hold| {
+        !now.party().may_share_node(hold.party(), now.apart)
+            || slots.is_none_or(|slots| !slots.common(hold.slots).is_empty())
+    });
+    for hold in on_it.chain(now.barring_mates(known)) {
         let is_over = then
             .window
             .free_after(hold)
             .is_some_and(|free| free <= then.window.start);
         if let Some(to) = hold.to
-            && in_the_way
             && is_over
             && now.window.clashes(hold)
         {

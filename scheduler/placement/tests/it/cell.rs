@@ -1,11 +1,12 @@
 //! The cell refuses what must not be, and forgets what is over.
 
 use crate::fleet::{POLICY, Twice, asks, hour};
+use crate::sides::apart;
 use leasehold_common::class::Class;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, Shape};
-use leasehold_common::policy::{Granularity, Isolation};
-use leasehold_placement::{BookError, Booking, Policy};
+use leasehold_common::policy::Granularity;
+use leasehold_placement::{BookError, Booking};
 
 const N0: NodeIndex = NodeIndex(0);
 
@@ -115,19 +116,6 @@ fn a_node_with_a_lease_on_it_is_not_forgotten() {
     cell.remove_node(N0).unwrap();
     assert!(cell.is_empty());
     cell.check();
-}
-
-fn apart(granularity: Granularity) -> Policy {
-    let isolation = Isolation {
-        granularity,
-        ..Isolation::default()
-    };
-    Policy {
-        isolation: ["h200", "gb200"]
-            .map(|sku| (sku.parse().unwrap(), isolation))
-            .into(),
-        ..POLICY
-    }
 }
 
 fn internal(lease: u64, slots: u16) -> Booking {

@@ -100,6 +100,8 @@ pub fn of(side: Side, request: Request) -> Request {
 pub struct Twice {
     pub cell: Cell,
     pub plain: checker::Fleet,
+    /// What leases are placed by, where it is not [`POLICY`].
+    house: Option<Policy>,
     last_lease: u64,
 }
 
@@ -135,6 +137,17 @@ impl Twice {
     pub fn describe(&mut self, sku: Sku) {
         self.cell.describe(sku.clone());
         self.plain.skus.insert(sku.name.clone(), sku);
+    }
+
+    /// What leases are placed by.
+    pub fn house(&self) -> Policy {
+        self.house.clone().unwrap_or(POLICY)
+    }
+
+    /// From now on leases are placed by this.
+    pub fn adopt(&mut self, policy: &Policy) {
+        self.cell.adopt(policy);
+        self.house = Some(policy.clone());
     }
 
     pub fn change(&mut self, node: u32, change: impl FnOnce(&mut NodeCondition)) {
@@ -180,7 +193,7 @@ impl Twice {
 
     /// Decides, and books what was decided.
     pub fn place(&mut self, request: &Request, now: Timestamp) -> (LeaseId, Decision) {
-        let decision = plan(&self.cell, request, &POLICY, now);
+        let decision = plan(&self.cell, request, &self.house(), now);
         let lease = self.next_lease();
         if let Some(plan) = decision.plan() {
             self.book(plan.booking(lease, request)).unwrap();

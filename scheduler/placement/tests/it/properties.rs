@@ -6,7 +6,7 @@ use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, HostShare, Shape};
 use leasehold_common::node::{NodeState, Owner};
-use leasehold_common::policy::{Policy, Share};
+use leasehold_common::policy::{Granularity, Isolation, Policy, Share};
 use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::{Locality, Prefix};
@@ -295,13 +295,35 @@ pub fn policy() -> impl Strategy<Value = Policy> {
         nodes,
     });
     let shares = prop::collection::vec(share, 0..2);
-    (shares.clone(), shares, prop::bool::weighted(0.6)).prop_map(|(floors, ceilings, none)| {
+    let none = prop::bool::weighted(0.6);
+    (shares.clone(), shares, none, apart()).prop_map(|(floors, ceilings, none, apart)| Policy {
+        floors: if none { Vec::new() } else { floors },
+        ceilings: if none { Vec::new() } else { ceilings },
+        ..apart
+    })
+}
+
+/// Hardware kept apart in every way there is, and nothing else.
+fn apart() -> impl Strategy<Value = Policy> {
+    let all = Granularity::ALL.to_vec();
+    prop::sample::select(all).prop_map(|granularity| {
+        let isolation = Isolation {
+            granularity,
+            ..Isolation::default()
+        };
         Policy {
-            floors: if none { Vec::new() } else { floors },
-            ceilings: if none { Vec::new() } else { ceilings },
+            isolation: [("h200".parse().unwrap(), isolation)].into(),
             ..POLICY
         }
     })
+}
+
+/// What it keeps apart, and nothing else of it.
+fn only_apart(policy: &Policy) -> Policy {
+    Policy {
+        isolation: policy.isolation.clone(),
+        ..POLICY
+    }
 }
 
 /// Nodes of 4 GPUs that draw 1 kW each at most, with 16 threads and 2 GiB.
@@ -322,8 +344,10 @@ fn small_sku() -> Sku {
     }
 }
 
-pub fn played(ops: Vec<Op>) -> (Twice, Timestamp) {
+/// Everything that happened happened by this policy.
+pub fn played_by(ops: Vec<Op>, policy: &Policy) -> (Twice, Timestamp) {
     let mut fleet = Twice::default();
+    fleet.adopt(&only_apart(policy));
     fleet.describe(small_sku());
     for n in 0..4 {
         fleet.admit(n, spec(&place(n), "h200", 4));
@@ -338,6 +362,7 @@ pub fn played(ops: Vec<Op>) -> (Twice, Timestamp) {
 /// The same cell, made in one go from plain data.
 fn rebuilt(fleet: &Twice) -> Cell {
     let mut cell = Cell::new();
+    cell.adopt(&fleet.house());
     cell.advance(fleet.cell.now());
     for sku in fleet.plain.skus.values() {
         cell.describe(sku.clone());
@@ -350,7 +375,7 @@ fn rebuilt(fleet: &Twice) -> Cell {
         let booking = booked.booking.clone();
         match booking.to {
             Some(at) if booked.awaiting_return => cell.book_ended(booking, at).unwrap(),
-            _ => cell.book(booking).unwrap(),
+            _ => cell.book_again(booking).unwrap(),
         }
     }
     for (unit, steps) in &fleet.plain.budgets {
@@ -371,8 +396,12 @@ proptest! {
         ops in prop::collection::vec(op(), 0..40),
         request in request(),
         policy in policy(),
+        stricter in prop::bool::weighted(0.2),
     ) {
-        let (fleet, now) = played(ops);
+        let (mut fleet, now) = played_by(ops, &policy);
+        // What was allowed by an earlier policy is there still.
+        let policy = if stricter { Policy { isolation: [].into(), ..policy } } else { policy };
+        fleet.adopt(&policy);
         let start = request.start.map_or(now, |start| start.max(now));
         let possible = |at| any_placement(&fleet.plain, &request, &policy, now, at);
         // What is kept for a side may be used up: an empty cell of the same policy can hold it.
@@ -428,9 +457,13 @@ proptest! {
     }
 
     #[test]
-    fn every_node_is_counted(ops in prop::collection::vec(op(), 0..40), request in request()) {
-        let (fleet, now) = played(ops);
-        let decision = plan(&fleet.cell, &request, &POLICY, now);
+    fn every_node_is_counted(
+        ops in prop::collection::vec(op(), 0..40),
+        request in request(),
+        apart in apart(),
+    ) {
+        let (fleet, now) = played_by(ops, &apart);
+        let decision = plan(&fleet.cell, &request, &apart, now);
         let why = decision.why();
         let invalid = matches!(request.end, End::At(until) if until <= request.start.unwrap_or(now).max(now));
         if !invalid {
@@ -446,18 +479,20 @@ proptest! {
     fn the_same_question_has_the_same_answer(
         ops in prop::collection::vec(op(), 0..40),
         request in request(),
+        apart in apart(),
     ) {
-        let (fleet, now) = played(ops);
-        let answer = plan(&fleet.cell, &request, &POLICY, now);
-        prop_assert_eq!(&answer, &plan(&fleet.cell, &request, &POLICY, now));
-        prop_assert_eq!(&answer, &plan(&rebuilt(&fleet), &request, &POLICY, now));
+        let (fleet, now) = played_by(ops, &apart);
+        let answer = plan(&fleet.cell, &request, &apart, now);
+        prop_assert_eq!(&answer, &plan(&fleet.cell, &request, &apart, now));
+        prop_assert_eq!(&answer, &plan(&rebuilt(&fleet), &request, &apart, now));
     }
 
     #[test]
     fn a_cell_kept_by_small_changes_is_the_cell_made_in_one_go(
         ops in prop::collection::vec(op(), 0..60),
+        apart in apart(),
     ) {
-        let (fleet, now) = played(ops);
+        let (fleet, now) = played_by(ops, &apart);
         fleet.cell.check();
         prop_assert_eq!(&rebuilt(&fleet), &fleet.cell);
         for index in fleet.plain.nodes.keys() {

@@ -1,7 +1,7 @@
 //! Whose leases would be taken back: stories, and every set there is as the oracle.
 
 use crate::fleet::{POLICY, Twice, asks, gang_asks, hour, share};
-use crate::properties::{op, played, policy, request};
+use crate::properties::{op, played_by, policy, request};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::explain::Reclaim;
 use leasehold_common::ids::LeaseId;
@@ -268,7 +268,7 @@ proptest! {
         best_class in any::<bool>(),
         policy in policy(),
     ) {
-        let (fleet, now) = played(ops);
+        let (fleet, now) = played_by(ops, &policy);
         let policy = reclaiming(policy);
         let wanted = Request {
             class: match wanted.class {

@@ -2,7 +2,7 @@
 
 use crate::brute::any_placement;
 use crate::fleet::{POLICY, Twice, asks, gang_asks, hour, share};
-use crate::properties::{op, played, policy};
+use crate::properties::{op, played_by, policy};
 use leasehold_common::api::{Surplus, SurplusShape};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::lease::Shape;
@@ -104,7 +104,7 @@ proptest! {
         policy in policy(),
         steps in 1..20_u64,
     ) {
-        let (fleet, now) = played(ops);
+        let (fleet, now) = played_by(ops, &policy);
         let horizon = Span::from_mins(5 * steps);
         let has = surplus(&fleet.cell, &policy, now, horizon);
         let kept = policy.floors.iter().chain(&policy.ceilings);

@@ -40,7 +40,7 @@ use leasehold_common::class::Class;
 use leasehold_common::explain::{Reclaim, ReclaimLoser, Victim};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::Shape;
-use leasehold_common::policy::Policy;
+use leasehold_common::policy::{Granularity, Policy};
 use leasehold_common::time::{Span, Timestamp};
 use nodes::Takings;
 use std::collections::BTreeSet;
@@ -102,7 +102,9 @@ fn sets(
         Shape::Nodes { spares, .. } => *spares > 0,
         Shape::Gpus { .. } | Shape::Unit { .. } => false,
     };
-    if is_together || Limits::new(ask, policy).are_any() {
+    // Nor is a node a matter of the leases on it where a lease elsewhere keeps all of its domain away.
+    let by_domain = ask.apart.granularity == Granularity::Domain;
+    if is_together || by_domain || Limits::new(ask, policy).are_any() {
         return trial.sets(takings);
     }
     if ask.is_small() {

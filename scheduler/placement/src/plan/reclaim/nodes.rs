@@ -32,11 +32,10 @@ pub(super) fn for_one(ask: &Ask<'_>, takings: &Takings<'_>) -> Least {
         }
         let met = node.holds.iter().filter(|hold| ask.window.clashes(hold));
         let gone = met.filter(|hold| takings.contains_key(&hold.lease));
-        // Leases of others keep the whole node away; own ones only what they have of it.
+        // Leases of others keep the whole node away; own ones, and those of others that policy lets be
+        // beside them, only what they have of it.
         let must_go = |hold: &&Hold| {
-            ask.need == Need::Whole
-                || hold.holder.account != ask.request.account
-                || hold.holder.class.side() != ask.side
+            ask.need == Need::Whole || !ask.party().may_share_node(hold.party(), ask.apart)
         };
         let (must, may): (Vec<&Hold>, Vec<&Hold>) = gone.partition(must_go);
         let must: BTreeSet<LeaseId> = must.into_iter().map(|hold| hold.lease).collect();

@@ -1,4 +1,5 @@
-//! Which leases to take back where watts are short too, or what is kept for a side.
+//! Which leases to take back where watts are short too, or what is kept for a side, or where a domain
+//! serves one side at a time.
 //!
 //! There a lease far from the nodes may be the one in the way, and whether a set suffices is asked of
 //! the planner itself, on one copy of the cell that leases are taken out of and put back into.
@@ -61,7 +62,7 @@ impl<'a> Trial<'a> {
         let back: Vec<LeaseId> = self.out.keys().copied().collect();
         for lease in back.into_iter().filter(|lease| !gone.contains(lease)) {
             let booking = self.out.remove(&lease).expect("its number was just read");
-            if copy.book(booking).is_err() {
+            if copy.book_again(booking).is_err() {
                 // What was booked on a node that has changed since is not booked again.
                 *copy = self.cell.clone();
                 self.out.clear();
