@@ -4,13 +4,14 @@
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
 //! on it, `booking` what a lease has and the only code that changes holds. `stance` is how a node
 //! stands now, `pool` which nodes are packed together, `index` what decisions look up in both, and
-//! `check` proves that what is kept twice agrees.
+//! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
 mod booking;
 mod check;
 mod grid;
 mod index;
 mod node;
+mod plain;
 mod pool;
 mod stance;
 
