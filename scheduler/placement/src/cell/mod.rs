@@ -5,7 +5,7 @@
 //! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
 //! somebody else is. `stance` is how a node
 //! stands now, `pool` which nodes are packed together, `index` what decisions look up in both, and
-//! `check` proves that what is kept twice agrees.
+//! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
 mod beside;
 mod booking;
@@ -13,6 +13,7 @@ mod check;
 mod grid;
 mod index;
 mod node;
+mod plain;
 mod pool;
 mod stance;
 

@@ -2,7 +2,7 @@
 //!
 //! This is the planner's conscience: it was written from the rules, shares no code with the planner
 //! or the live cell, and is as slow and plain as it likes. It knows nothing of preferences: a legal
-//! plan may still be a poor one.
+//! plan may still be a poor one. Debug builds put every plan before it.
 
 use crate::cell::{Booked, Booking, NodeCondition, NodeSpec};
 use crate::decision::Plan;
