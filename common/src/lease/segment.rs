@@ -228,7 +228,10 @@ mod tests {
             stands_for: BTreeMap::from([(NodeIndex(5), NodeIndex(3))]),
             ..before
         };
-        assert_eq!([5, 7, 9].map(|n| rank(&after, n)), [Some(0), Some(1), Some(2)]);
+        assert_eq!(
+            [5, 7, 9].map(|n| rank(&after, n)),
+            [Some(0), Some(1), Some(2)]
+        );
         let last = Segment {
             nodes: set(&[1, 5, 7]),
             stands_for: BTreeMap::from([
@@ -237,6 +240,9 @@ mod tests {
             ]),
             ..after
         };
-        assert_eq!([5, 7, 1].map(|n| rank(&last, n)), [Some(0), Some(1), Some(2)]);
+        assert_eq!(
+            [5, 7, 1].map(|n| rank(&last, n)),
+            [Some(0), Some(1), Some(2)]
+        );
     }
 }

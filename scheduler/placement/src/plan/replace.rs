@@ -106,9 +106,8 @@ fn candidates(
     unit: &Prefix,
 ) -> Podium<Candidate> {
     let mut podium = Podium::new();
-    let fits = |seat: &&Seat| {
-        seat.faults.fits() && seat.index != out && !gang.nodes.contains(seat.index)
-    };
+    let fits =
+        |seat: &&Seat| seat.faults.fits() && seat.index != out && !gang.nodes.contains(seat.index);
     for seat in survey.seats.iter().filter(fits) {
         let (_, stance) = survey.ask.look(seat.index);
         if limits.clone().bar(seat.index, stance).is_some() {

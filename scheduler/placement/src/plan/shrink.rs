@@ -63,7 +63,9 @@ fn working_nodes(gang: Gang<'_>) -> impl Iterator<Item = NodeIndex> + '_ {
 
 /// Every node that works, the first to go first.
 fn in_order_of_leaving(cell: &Cell, gang: Gang<'_>) -> Vec<NodeIndex> {
-    let mut order: Vec<NodeIndex> = working_nodes(gang).filter(|n| !is_sound(cell, *n)).collect();
+    let mut order: Vec<NodeIndex> = working_nodes(gang)
+        .filter(|n| !is_sound(cell, *n))
+        .collect();
     order.sort_unstable_by_key(|node| Reverse(*node));
     let mut domains: BTreeMap<Prefix, Vec<NodeIndex>> = BTreeMap::new();
     for node in working_nodes(gang).filter(|n| is_sound(cell, *n)) {
@@ -120,7 +122,10 @@ pub(super) fn is_sound(cell: &Cell, node: NodeIndex) -> bool {
     let (Some(spec), Some(condition)) = (cell.spec(node), cell.condition(node)) else {
         return false;
     };
-    condition.lets_in() && GpuSlots::first(spec.gpus).minus(condition.healthy).is_empty()
+    condition.lets_in()
+        && GpuSlots::first(spec.gpus)
+            .minus(condition.healthy)
+            .is_empty()
 }
 
 pub(super) fn domain(cell: &Cell, node: NodeIndex) -> Prefix {
