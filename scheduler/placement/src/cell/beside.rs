@@ -59,7 +59,7 @@ impl Hold {
         Party {
             account: Some(self.account),
             side: self.holder.class.side(),
-            slices_only: false,
+            slices_only: !self.pieces.is_empty(),
         }
     }
 

@@ -18,6 +18,7 @@ mod never;
 mod reclaim;
 mod rules;
 mod score;
+mod slices;
 mod small;
 mod surplus;
 mod survey;
@@ -106,6 +107,10 @@ fn small_place(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Option<
     if tally.fit == 0 || tally.eligible == 0 {
         return None;
     }
+    if ask.wish.is_some() {
+        let spots = slices::spots(ask, tally, limits);
+        return Found::of(spots, |spot| spot.candidate(ask));
+    }
     Found::of(small::spots(ask, tally, limits), |spot| spot.candidate(ask))
 }
 
@@ -165,7 +170,7 @@ fn gang_places(survey: &Survey<'_>, limits: &Limits<'_>) -> (Podium<Candidate>, 
         Shape::Nodes {
             count, at_least, ..
         } => (*count, at_least.unwrap_or(*count)),
-        Shape::Gpus { .. } => (1, 1),
+        Shape::Gpus { .. } | Shape::Slices { .. } => (1, 1),
         Shape::Unit { .. } => {
             let all = survey::count(survey.in_service().count()).max(1);
             (all, all)
@@ -209,12 +214,12 @@ impl Found {
         let mut ranked = podium.best.into_iter();
         let (best, first) = ranked.next()?;
         let winner = Candidate {
-            score: best.fields().to_vec(),
+            score: best.fields(),
             ..candidate(first)
         };
         let runners_up = ranked
             .map(|(score, other)| Candidate {
-                score: score.fields().to_vec(),
+                score: score.fields(),
                 lost_by: score.lost_by(&best),
                 ..candidate(other)
             })
@@ -228,6 +233,7 @@ impl Found {
             end: ask.window.end,
             nodes: self.winner.nodes.clone(),
             gpus: self.winner.gpus.clone(),
+            slices: self.winner.slices.clone(),
             spares: self.winner.spares.clone(),
         }
     }

@@ -100,7 +100,7 @@ fn sets(
     };
     let is_together = match &request.shape {
         Shape::Nodes { spares, .. } => *spares > 0,
-        Shape::Gpus { .. } | Shape::Unit { .. } => false,
+        Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => false,
     };
     if is_together || Limits::new(ask, policy).are_any() {
         return trial.sets(takings);
@@ -111,7 +111,9 @@ fn sets(
     let survey = Survey::take(ask);
     let wanted = match &request.shape {
         Shape::Unit { .. } => count(survey.in_service().count()).max(1),
-        Shape::Nodes { .. } | Shape::Gpus { .. } => request.shape.least_nodes(),
+        Shape::Nodes { .. } | Shape::Gpus { .. } | Shape::Slices { .. } => {
+            request.shape.least_nodes()
+        }
     };
     nodes::for_gang(&survey, takings, wanted)
 }
