@@ -10,7 +10,7 @@ mod reclaim;
 pub use reclaim::{HarmField, Reclaim, ReclaimLoser, Victim};
 
 use crate::ids::{LeaseId, MaintenanceId, NodeIndex};
-use crate::lease::{Digest, GpuSlots};
+use crate::lease::{Digest, GpuSlots, Slices};
 use crate::node_set::NodeSet;
 use crate::time::Timestamp;
 use crate::token::{tokens, words};
@@ -116,6 +116,10 @@ tokens! {
         SideChanges = "side_changes",
         /// Domains that are whole before and not after.
         DomainsBroken = "domains_broken",
+        /// GPUs that would be partitioned for it; slices alone have it.
+        GpusCarved = "gpus_carved",
+        /// Memory slices left free on the GPUs it uses; slices alone have it.
+        SlicesLeft = "slices_left",
         /// GPUs left free on the nodes it uses.
         GpusStranded = "gpus_stranded",
         /// Free nodes left over in the unit it goes to.
@@ -138,6 +142,10 @@ pub struct Candidate {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Which slices, where it takes slices of GPUs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Vec<crate::lease::Slice>>)]
+    pub slices: Slices,
     /// Those of its nodes that are kept as spares.
     #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
     pub spares: NodeSet,

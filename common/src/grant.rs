@@ -7,6 +7,7 @@
 use crate::class::{Class, Side};
 use crate::ids::{AccountName, CellName, Epoch, GpuUuid, LeaseId, NodeIndex, NodeName, Seq, Term};
 use crate::lease::Digest;
+use crate::mig::MigProfile;
 use crate::record::{Unknown, Version, record};
 use crate::time::{Span, Timestamp};
 use crate::token::{tokens, words};
@@ -36,6 +37,21 @@ words! {
     }
 }
 
+/// One MIG instance of one GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantedSlice {
+    /// The GPU.
+    pub gpu: GpuUuid,
+    /// What it is.
+    pub profile: MigProfile,
+    /// The memory slice it begins at.
+    pub start: u8,
+}
+
+/// The word in a grant's `requires` where it has slices: an agent must know that its GPUs may be in
+/// several leases.
+pub const REQUIRES_MIG: &str = "mig";
+
 /// What one node must enforce for one lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -57,6 +73,10 @@ pub struct Grant {
     pub order: Order,
     /// The GPUs, in slot order.
     pub gpus: Vec<GpuUuid>,
+    /// The slices of those GPUs that it has, in order of slot and start; absent where it has the GPUs
+    /// whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<GrantedSlice>,
     /// Who holds the lease.
     pub account: AccountName,
     /// That account's side.

@@ -8,6 +8,7 @@ mod idempotency;
 mod record;
 mod segment;
 mod shape;
+mod slice;
 mod spec;
 mod state;
 
@@ -16,5 +17,6 @@ pub use idempotency::{Digest, Idempotency, InvalidDigest};
 pub use record::{LeaseRecord, NodeProgress, SUPERSEDED_KEPT};
 pub use segment::{GpuSlots, Segment, SegmentReason};
 pub use shape::Shape;
+pub use slice::{Slice, Slices, sevenths};
 pub use spec::{HostShare, LeaseSpec};
 pub use state::LeaseState;

@@ -1,6 +1,6 @@
 //! What is stored of a lease.
 
-use super::{Condition, ConditionKind, Idempotency, LeaseSpec, LeaseState, Segment};
+use super::{Condition, ConditionKind, Idempotency, LeaseSpec, LeaseState, Segment, sevenths};
 use crate::class::Side;
 use crate::explain::Explanation;
 use crate::ids::{LeaseId, NodeIndex, Seq, Term};
@@ -102,11 +102,15 @@ impl LeaseRecord {
     }
 
     /// The GPUs it holds or will hold on nodes with `per_node` of them; before it has hardware,
-    /// those it asks for.
+    /// those it asks for. Slices are counted as the GPUs that their compute slices make up, rounded up.
     pub fn gpus(&self, per_node: u8) -> u64 {
         let Some(segment) = self.segment() else {
             return self.spec.shape.wanted_gpus(per_node);
         };
+        if !segment.slices.is_empty() {
+            let sevenths = segment.slices.values().map(|on| u64::from(sevenths(on)));
+            return sevenths.sum::<u64>().div_ceil(7);
+        }
         let parts: u64 = segment.gpus.values().map(|s| u64::from(s.len())).sum();
         let whole = segment.nodes.len() - segment.gpus.len();
         parts + whole as u64 * u64::from(per_node)

@@ -1,5 +1,6 @@
 //! Where a lease is, over time.
 
+use super::Slices;
 use crate::ids::NodeIndex;
 use crate::node_set::NodeSet;
 use crate::time::Timestamp;
@@ -137,6 +138,9 @@ pub struct Segment {
     /// Which GPUs, on nodes of which it has only some; a node that is not named here is its whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Which slices, on nodes of which it has slices of GPUs; `gpus` names the GPUs they are on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slices: Slices,
     /// Those of its nodes that are kept as spares.
     #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
     pub spares: NodeSet,
@@ -197,6 +201,7 @@ mod tests {
             to: None,
             nodes: [NodeIndex(17)].into_iter().collect(),
             gpus: BTreeMap::from([(NodeIndex(17), GpuSlots::first(2))]),
+            slices: Slices::new(),
             spares: NodeSet::new(),
             stands_for: BTreeMap::new(),
             envelope_mw: MilliWatts::from_watts(1400),

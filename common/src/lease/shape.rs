@@ -1,7 +1,9 @@
 //! How much hardware, in what form.
 
+use crate::mig::MigProfile;
 use crate::topology::Prefix;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How much hardware, in what form.
@@ -27,6 +29,12 @@ pub enum Shape {
     Gpus {
         /// How many.
         count: u32,
+    },
+    /// Slices of the GPUs of one node: MIG instances.
+    Slices {
+        /// How many of each profile.
+        #[schema(value_type = BTreeMap<String, u32>, example = json!({"1g.18gb": 3}))]
+        profiles: BTreeMap<MigProfile, u32>,
     },
     /// Everything that can be let below a place: a buy-out.
     Unit {
@@ -58,11 +66,31 @@ impl Shape {
         Self::Gpus { count }
     }
 
+    /// Slices of the GPUs of one node.
+    pub fn slices(profiles: impl IntoIterator<Item = (MigProfile, u32)>) -> Self {
+        Self::Slices {
+            profiles: profiles.into_iter().collect(),
+        }
+    }
+
+    /// Compute slices it asks for, of which a GPU has seven; nothing where it takes GPUs whole.
+    pub fn sevenths(&self) -> u64 {
+        match self {
+            Self::Slices { profiles } => profiles
+                .iter()
+                .map(|(profile, count)| u64::from(profile.sevenths()) * u64::from(*count))
+                .sum(),
+            Self::Nodes { .. } | Self::Gpus { .. } | Self::Unit { .. } => 0,
+        }
+    }
+
     /// The fewest GPUs it can do with on nodes with `per_node` of them, as far as the shape alone
-    /// says: of a unit only that it has a node.
+    /// says: of a unit only that it has a node, and of slices as many GPUs as their compute slices make
+    /// up, rounded up.
     pub fn least_gpus(&self, per_node: u8) -> u64 {
         match self {
             Self::Gpus { count } => u64::from(*count),
+            Self::Slices { .. } => self.sevenths().div_ceil(7),
             Self::Nodes { .. } | Self::Unit { .. } => {
                 u64::from(self.least_nodes()) * u64::from(per_node)
             }
@@ -73,7 +101,9 @@ impl Shape {
     pub fn wanted_gpus(&self, per_node: u8) -> u64 {
         match self {
             Self::Nodes { count, .. } => u64::from(*count) * u64::from(per_node),
-            Self::Gpus { .. } | Self::Unit { .. } => self.least_gpus(per_node),
+            Self::Gpus { .. } | Self::Slices { .. } | Self::Unit { .. } => {
+                self.least_gpus(per_node)
+            },
         }
     }
 
@@ -85,7 +115,7 @@ impl Shape {
                 ..
             } => *least,
             Self::Nodes { count, .. } => *count,
-            Self::Gpus { .. } | Self::Unit { .. } => 1,
+            Self::Gpus { .. } | Self::Slices { .. } | Self::Unit { .. } => 1,
         }
     }
 
@@ -93,7 +123,7 @@ impl Shape {
     pub const fn is_whole_nodes(&self) -> bool {
         match self {
             Self::Nodes { .. } | Self::Unit { .. } => true,
-            Self::Gpus { .. } => false,
+            Self::Gpus { .. } | Self::Slices { .. } => false,
         }
     }
 }
@@ -118,6 +148,13 @@ impl fmt::Display for Shape {
             }
             Self::Gpus { count: 1 } => f.write_str("1 gpu"),
             Self::Gpus { count } => write!(f, "{count} gpus"),
+            Self::Slices { profiles } => {
+                for (at, (profile, count)) in profiles.iter().enumerate() {
+                    let and = if at == 0 { "" } else { " and " };
+                    write!(f, "{and}{count} x {profile}")?;
+                }
+                Ok(())
+            }
             Self::Unit { prefix } => write!(f, "all of {prefix}"),
         }
     }
@@ -155,5 +192,14 @@ mod tests {
             (gang.least_nodes(), all.to_string()),
             (12, "all of cell".to_owned())
         );
+    }
+
+    #[test]
+    fn slices_are_counted_in_whole_gpus_by_their_compute_slices() {
+        let text = r#"{"kind":"slices","profiles":{"1g.18gb":3,"3g.71gb":2}}"#;
+        let shape: Shape = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&shape).unwrap(), text);
+        assert_eq!((shape.sevenths(), shape.least_gpus(8)), (9, 2));
+        assert_eq!(shape.to_string(), "3 x 1g.18gb and 2 x 3g.71gb");
     }
 }

@@ -17,6 +17,11 @@ impl MigProfile {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its compute slices, of which a GPU has seven: the number its name begins with.
+    pub fn sevenths(&self) -> u8 {
+        self.0.bytes().next().map_or(0, |digit| digit - b'0')
+    }
 }
 
 /// Compute slices, gigabytes, and what else the instance has or lacks: `1g.10gb`, `1g.10gb+me`.

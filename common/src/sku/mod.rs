@@ -61,7 +61,12 @@ impl Sku {
 
     /// The CPU and memory that go with `gpus` GPUs of a node: their share of it, rounded down.
     pub fn host_share(&self, gpus: u8) -> HostShare {
-        let share = |all: u64| all * u64::from(gpus) / u64::from(self.gpus.max(1));
+        self.host_sevenths(u32::from(gpus) * 7)
+    }
+
+    /// The same for slices, by their compute slices, of which a GPU has seven.
+    pub fn host_sevenths(&self, sevenths: u32) -> HostShare {
+        let share = |all: u64| all * u64::from(sevenths) / (u64::from(self.gpus.max(1)) * 7);
         HostShare {
             cpu_milli: share(u64::from(self.cpus) * 1000),
             memory_mib: share(self.memory_mib),
@@ -81,6 +86,14 @@ impl Sku {
         let overhead = u64::from(self.overhead_watts) * taken * 1000;
         let watts = u64::from(cap.unwrap_or(self.gpu_watts)) * taken;
         MilliWatts::from_watts(watts) + MilliWatts(overhead.div_ceil(u64::from(self.gpus.max(1))))
+    }
+
+    /// The most slices of GPUs may draw, by their compute slices: so many sevenths of what a GPU and
+    /// its share of the overhead may, rounded up, so that the slices of a full GPU never sum to less
+    /// than the GPU.
+    pub fn envelope_sevenths(&self, sevenths: u32, cap: Option<u32>) -> MilliWatts {
+        let MilliWatts(gpu) = self.envelope_capped(1, cap);
+        MilliWatts((gpu * u64::from(sevenths)).div_ceil(7))
     }
 }
 

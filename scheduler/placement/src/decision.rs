@@ -4,7 +4,7 @@ use crate::cell::Booking;
 use crate::request::Request;
 use leasehold_common::explain::Explanation;
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::GpuSlots;
+use leasehold_common::lease::{GpuSlots, Slices};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub struct Plan {
     pub nodes: NodeSet,
     /// Which GPUs, on nodes of which it takes only some; a node not named here is taken whole.
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Which slices, on nodes of which it takes slices of GPUs; `gpus` names the GPUs they are on.
+    pub slices: Slices,
     /// Those of its nodes that are kept as spares.
     pub spares: NodeSet,
 }
@@ -35,6 +37,7 @@ impl Plan {
             to: self.end,
             nodes: self.nodes.clone(),
             gpus: self.gpus.clone(),
+            slices: self.slices.clone(),
             host: request.host,
             gpu_cap_watts: request.gpu_cap_watts,
         }

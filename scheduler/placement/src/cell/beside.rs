@@ -61,7 +61,7 @@ impl Hold {
         Party {
             account: Some(self.account),
             side: self.holder.class.side(),
-            slices_only: false,
+            slices_only: !self.pieces.is_empty(),
         }
     }
 
@@ -117,7 +117,7 @@ impl Cell {
         Party {
             account: self.index.account(&booking.account),
             side: booking.class.side(),
-            slices_only: false,
+            slices_only: !booking.slices.is_empty(),
         }
     }
 

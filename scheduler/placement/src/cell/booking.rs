@@ -2,12 +2,13 @@
 
 use super::Cell;
 use super::beside::{LOOSEST, may_share_domain};
-use super::grid::envelope;
+use super::carved::Piece;
+use super::grid::{envelope, envelope_of_slices};
 use super::node::{Hold, Holder, Node};
 use crate::power::{Load, Minutes};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{AccountName, LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, HostShare};
+use leasehold_common::lease::{GpuSlots, HostShare, Slice, Slices, sevenths};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Granularity, Isolation};
 use leasehold_common::time::Timestamp;
@@ -33,6 +34,8 @@ pub struct Booking {
     pub nodes: NodeSet,
     /// Which GPUs, on nodes of which it has only some; a node not named here is its whole.
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    /// Which slices, on nodes of which it has slices of GPUs; `gpus` names the GPUs they are on.
+    pub slices: Slices,
     /// CPU and memory on each node; absent for the share that goes with its GPUs.
     pub host: Option<HostShare>,
     /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit. Where they may
@@ -107,7 +110,19 @@ pub enum BookError {
         /// Those it has.
         allowed: GpuSlots,
     },
-    /// A GPU would be in two leases at one time.
+    /// A slice that the node's GPUs do not have there.
+    #[error("lease {lease} names {slice} of node {node}: {why}")]
+    NoSuchSlice {
+        /// The lease.
+        lease: LeaseId,
+        /// The node.
+        node: NodeIndex,
+        /// The slice named.
+        slice: Slice,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A GPU would be in two leases at one time, or slices of it that cannot both be.
     #[error("gpus {gpus} of node {node} would be in lease {lease} and lease {other} at one time")]
     Taken {
         /// The lease.
@@ -228,7 +243,8 @@ impl Cell {
         check_times(&booked.booking, to)?;
         if let Some(from) = booked.booking.to {
             for index in booked.booking.nodes.iter() {
-                self.check_beside(index, &booked.booking, (from, to), None)?;
+                let pieces = self.pieces(index, &booked.booking)?;
+                self.check_beside(index, &booked.booking, &pieces, (from, to), None)?;
             }
         }
         self.change_holds(lease, |hold| hold.to = to);
@@ -283,13 +299,14 @@ impl Cell {
         if !booked.booking.nodes.remove(node) {
             return;
         }
-        let slots = booked.booking.slots(node);
-        let (cap, minutes) = (booked.booking.gpu_cap_watts, booked.booking.minutes());
+        let minutes = booked.booking.minutes();
+        let load = self.load(node, &self.bookings[&lease].booking);
+        let booked = self.bookings.get_mut(&lease).expect("looked at above");
         booked.booking.gpus.remove(&node);
+        booked.booking.slices.remove(&node);
         if booked.booking.nodes.is_empty() {
             self.bookings.remove(&lease);
         }
-        let load = self.load(node, slots, cap);
         self.grid.spare(&[load], minutes);
         self.held(node).drop_hold(lease);
         self.restance(node);
@@ -322,7 +339,7 @@ impl Cell {
     pub(super) fn loads(&self, booking: &Booking) -> Vec<Load> {
         let nodes = booking.nodes.iter();
         nodes
-            .map(|node| self.load(node, booking.slots(node), booking.gpu_cap_watts))
+            .map(|node| self.load(node, booking))
             .collect()
     }
 
@@ -331,18 +348,21 @@ impl Cell {
         let holds = self.node(node).map_or(&[][..], |node| &node.holds);
         let loads = holds.iter().map(|hold| {
             let booking = &self.bookings[&hold.lease].booking;
-            let load = self.load(node, booking.slots(node), booking.gpu_cap_watts);
-            (load, booking.minutes())
+            (self.load(node, booking), booking.minutes())
         });
         loads.collect()
     }
 
-    fn load(&self, node: NodeIndex, slots: GpuSlots, cap: Option<u32>) -> Load {
+    fn load(&self, node: NodeIndex, booking: &Booking) -> Load {
         let known = self.node(node).expect("booked nodes exist");
-        let gpus = slots.common(known.spec.slots()).len();
+        let (sku, cap) = (self.described(known.sku), booking.gpu_cap_watts);
+        let power = match booking.slices.get(&node) {
+            Some(slices) => envelope_of_slices(sku, sevenths(slices), cap),
+            None => envelope(sku, booking.slots(node).common(known.spec.slots()).len(), cap),
+        };
         Load {
             unit: self.grid.unit_of(node),
-            power: envelope(self.described(known.sku), gpus, cap),
+            power,
         }
     }
 
@@ -353,7 +373,8 @@ impl Cell {
         if self.bookings.contains_key(&lease) {
             return Err(BookError::AlreadyBooked { lease });
         }
-        if booking.nodes.is_empty() || booking.gpus.keys().any(|n| !booking.nodes.contains(*n)) {
+        let mut named = booking.gpus.keys().chain(booking.slices.keys());
+        if booking.nodes.is_empty() || named.any(|n| !booking.nodes.contains(*n)) {
             return Err(BookError::NoNodes { lease });
         }
         for index in booking.nodes.iter() {
@@ -361,7 +382,9 @@ impl Cell {
                 .node(index)
                 .ok_or(BookError::UnknownNode { lease, node: index })?;
             check_gpus(node, index, booking)?;
-            self.check_beside(index, booking, (booking.from, booking.to), apart)?;
+            let pieces = self.pieces(index, booking)?;
+            let times = (booking.from, booking.to);
+            self.check_beside(index, booking, &pieces, times, apart)?;
         }
         let holder = Arc::new(Holder {
             account: booking.account.clone(),
@@ -371,6 +394,7 @@ impl Cell {
         let account = self.index.account_id(&booking.account);
         self.index.begin_many();
         for index in booking.nodes.iter() {
+            let pieces = self.pieces(index, booking).expect("checked above");
             let hold = Hold {
                 lease,
                 holder: Arc::clone(&holder),
@@ -378,6 +402,7 @@ impl Cell {
                 from: booking.from,
                 to: booking.to,
                 slots: booking.slots(index),
+                pieces,
                 host: booking.host,
                 awaiting_return: booked.awaiting_return,
             };
@@ -396,6 +421,7 @@ impl Cell {
         &self,
         index: NodeIndex,
         booking: &Booking,
+        pieces: &[Piece],
         (from, to): (Timestamp, Option<Timestamp>),
         apart: Option<Isolation>,
     ) -> Result<(), BookError> {
@@ -414,7 +440,8 @@ impl Cell {
                     node: index,
                 });
             }
-            let both = hold.slots.common(booking.slots(index));
+            let same_side = hold.party().side == party.side;
+            let both = hold.wants_of(booking.slots(index), pieces, same_side);
             if !both.is_empty() {
                 return Err(BookError::Taken {
                     lease,

@@ -16,6 +16,7 @@ impl Cell {
         self.check_holds();
         self.index.check();
         self.check_stances();
+        self.check_carved();
         let mut skus: BTreeMap<SkuName, BTreeMap<u8, u32>> = BTreeMap::new();
         for (_, node) in self.in_order() {
             let counts = skus.entry(node.spec.sku.clone()).or_default();
@@ -75,12 +76,14 @@ impl Cell {
                     "lease {} on node {index} is as booked",
                     hold.lease
                 );
+                assert_eq!(Ok(&hold.pieces), self.pieces(index, booking).as_ref());
                 assert_eq!(hold.holder.account, booking.account);
                 assert_eq!(hold.holder.class, booking.class);
                 for other in &node.holds[at + 1..] {
                     let apart = !hold.meets(other.from, other.to);
+                    let same_side = hold.holder.class.side() == other.holder.class.side();
                     let shared = hold.party().may_share_node(other.party(), LOOSEST)
-                        && hold.slots.common(other.slots).is_empty();
+                        && hold.wants_of(other.slots, &other.pieces, same_side).is_empty();
                     assert!(
                         apart || shared,
                         "node {index} is in leases {} and {} at one time",

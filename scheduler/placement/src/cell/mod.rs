@@ -3,12 +3,13 @@
 //!
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
 //! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
-//! somebody else is. `stance` is how a node
+//! somebody else is. `carved` files nodes with slices of GPUs let. `stance` is how a node
 //! stands now, `pool` which nodes are packed together, `index` what decisions look up in both, and
 //! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
 mod beside;
 mod booking;
+mod carved;
 mod check;
 mod grid;
 mod index;
@@ -21,12 +22,14 @@ pub use booking::{BookError, Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
 pub(crate) use beside::{Party, may_share_domain};
-pub(crate) use grid::{Grid, envelope};
+pub(crate) use carved::{Carved, Class, GPUS, Gone};
+pub(crate) use grid::{Grid, envelope, envelope_of_slices};
 pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
 pub(crate) use pool::{PoolId, PoolKey};
 pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, number, other};
 
+use crate::mig::Geometry;
 use crate::power::Budget;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
@@ -35,6 +38,7 @@ use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::Prefix;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// All nodes of one cell and the bookings on them.
 ///
@@ -61,6 +65,10 @@ pub struct Cell {
     grid: Grid,
     /// What nodes of a SKU have, where that was said; by the SKU's number.
     described: Vec<Option<Sku>>,
+    /// How its GPUs are partitioned, where they can be; by the SKU's number.
+    geometries: Vec<Option<Arc<Geometry>>>,
+    /// Nodes with slices of GPUs let.
+    carved: Carved,
     /// The present, as far as the index is concerned: which bookings have begun.
     now: Timestamp,
 }
@@ -138,7 +146,9 @@ impl Cell {
         let id = usize::from(self.index.sku_id(&sku.name).0);
         if self.described.len() <= id {
             self.described.resize(id + 1, None);
+            self.geometries.resize(id + 1, None);
         }
+        self.geometries[id] = carved::geometry_of(&sku);
         self.described[id] = Some(sku);
     }
 
@@ -319,12 +329,14 @@ impl Cell {
             next: node.next(self.now),
         };
         self.index.set(index, Some(entry));
+        self.carve(index);
     }
 
     /// Takes a node out of the order, its pool and the index.
     fn forget(&mut self, index: NodeIndex, node: &Node) {
         self.take_out_of_order(index, node);
         self.index.set(index, None);
+        self.carve(index);
         for moved in self.index.pools.dismiss(index, &node.spec.path) {
             self.move_pool(moved);
         }

@@ -1,5 +1,6 @@
 //! One node: what it is, what is the matter with it, who has it when.
 
+use super::carved::Piece;
 use super::stance::{AccountId, SkuId};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{AccountName, LeaseId, NodeIndex, SkuName};
@@ -124,6 +125,8 @@ pub struct Hold {
     pub to: Option<Timestamp>,
     /// Which GPUs; all sixteen slots where it holds the whole node, however many that has.
     pub slots: GpuSlots,
+    /// Which slices of those GPUs, where it has slices; none where it has the GPUs whole.
+    pub(crate) pieces: Vec<Piece>,
     /// CPU and memory; absent for the share that goes with its GPUs.
     pub host: Option<HostShare>,
     /// Whether the lease is over and the hardware not back: it is nobody's until then.
@@ -142,7 +145,8 @@ impl PartialEq for Hold {
                 hold.awaiting_return,
             )
         };
-        all(self) == all(other) && self.holder == other.holder && self.host == other.host
+        let rest = |hold: &Self| (hold.host, hold.holder.clone());
+        all(self) == all(other) && rest(self) == rest(other) && self.pieces == other.pieces
     }
 }
 

@@ -7,11 +7,14 @@ use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::policy::{Granularity, Policy};
 
-/// Whether a lease of somebody else on a node lets the request's lease be there.
-pub(super) fn lets_in(policy: &Policy, request: &Request, other: &Booking) -> bool {
+/// Whether a lease of somebody else on a node lets the request's lease be there; `both_sliced`: both have
+/// nothing but slices of it.
+pub(super) fn lets_in(policy: &Policy, request: &Request, other: &Booking, both_sliced: bool) -> bool {
     let across = other.class.side() != request.class.side();
-    let by_gpu = policy.isolation_of(&request.sku).granularity == Granularity::Gpu;
-    (across && by_gpu) || (!across && other.account == request.account)
+    let apart = policy.isolation_of(&request.sku);
+    let by_gpu = apart.granularity == Granularity::Gpu;
+    let together = apart.mig_colocation && both_sliced;
+    (across && by_gpu) || (!across && (other.account == request.account || together))
 }
 
 /// What the other side has of a node's domain, on other nodes of the SKU, of all that is there when

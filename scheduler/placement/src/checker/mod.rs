@@ -9,7 +9,7 @@ use crate::decision::Plan;
 use crate::request::{End, Request};
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
-use leasehold_common::lease::{HostShare, Shape};
+use leasehold_common::lease::{HostShare, Shape, Slice, sevenths};
 use leasehold_common::node::{NodeState, Owner};
 use leasehold_common::policy::Policy;
 use leasehold_common::sku::Sku;
@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod beside;
 mod bounds;
 mod power;
+mod slices;
 
 /// A cell as plain data.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +89,14 @@ pub enum Violation {
         slot: u8,
         /// The other lease.
         lease: LeaseId,
+    },
+    /// A slice cannot be where it is, or not beside what others have of its GPU in that time.
+    #[error("{slice} of node {node} cannot be, or not beside what is there in that time")]
+    BadSlice {
+        /// The node.
+        node: NodeIndex,
+        /// The slice.
+        slice: Slice,
     },
     /// More CPU or memory of a node is taken than it has.
     #[error("node {node} has not enough cpu or memory in that time")]
@@ -230,6 +239,7 @@ fn check_shape(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Vi
                 _ => false,
             }
         }
+        Shape::Slices { .. } => true,
         Shape::Unit { prefix } => {
             let below = fleet.nodes.iter().filter(|(_, (spec, condition))| {
                 prefix.holds(&spec.path)
@@ -245,7 +255,7 @@ fn check_shape(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Vi
                 && has_gpus()
         }
     };
-    if !right {
+    if !right || !slices::is_right(request, plan) {
         found.push(Violation::Shape {
             shape: request.shape.clone(),
         });
@@ -371,8 +381,13 @@ impl Look<'_> {
     fn check_neighbours(&self, node: NodeIndex, slots: &[u8], found: &mut Vec<Violation>) {
         for other in self.neighbours(node) {
             let lease = other.lease;
-            if !beside::lets_in(self.policy, self.request, other) {
+            let both_sliced = slices::are_both(self.plan, other, node);
+            let same_side = other.class.side() == self.request.class.side();
+            if !beside::lets_in(self.policy, self.request, other, both_sliced) {
                 found.push(Violation::NodeShared { node, lease });
+            }
+            if both_sliced && same_side {
+                continue;
             }
             for &slot in slots {
                 let taken = match other.gpus.get(&node) {
@@ -384,6 +399,8 @@ impl Look<'_> {
                 }
             }
         }
+        let (plan, request) = (self.plan, self.request);
+        slices::check(self.fleet, request, plan, node, self.neighbours(node), found);
         let there = self.there();
         beside::check_domain(self.fleet, self.policy, self.request, node, there, found);
     }
@@ -393,25 +410,29 @@ impl Look<'_> {
         let Some(sku) = self.fleet.skus.get(&spec.sku) else {
             return;
         };
-        let has = |gpus: usize, host: Option<HostShare>| {
-            let gpus = gpus as u64;
-            let share = |all: u64| all * gpus / u64::from(sku.gpus);
+        let has = |parts: u64, host: Option<HostShare>| {
+            let share = |all: u64| all * parts / (u64::from(sku.gpus) * 7);
             host.map_or(
                 (share(u64::from(sku.cpus) * 1000), share(sku.memory_mib)),
                 |host| (host.cpu_milli, host.memory_mib),
             )
         };
-        if !matches!(self.request.shape, Shape::Gpus { .. }) {
-            return;
-        }
-        let (mut cpu, mut memory) = has(slots.len(), self.request.host);
+        let mine = match (&self.request.shape, self.plan.slices.get(&node)) {
+            (Shape::Gpus { .. }, _) => slots.len() as u64 * 7,
+            (Shape::Slices { .. }, Some(slices)) => u64::from(sevenths(slices)),
+            (Shape::Slices { .. } | Shape::Nodes { .. } | Shape::Unit { .. }, _) => return,
+        };
+        let (mut cpu, mut memory) = has(mine, self.request.host);
         for other in self.neighbours(node) {
-            let theirs = slots_of_booking(other, node, spec.gpus);
+            let theirs = match other.slices.get(&node) {
+                Some(slices) => u64::from(sevenths(slices)),
+                None => slots_of_booking(other, node, spec.gpus) as u64 * 7,
+            };
             let (their_cpu, their_memory) = has(theirs, other.host);
             cpu += their_cpu;
             memory += their_memory;
         }
-        let (all_cpu, all_memory) = has(usize::from(spec.gpus), None);
+        let (all_cpu, all_memory) = has(u64::from(spec.gpus) * 7, None);
         if (all_cpu > 0 && cpu > all_cpu) || (all_memory > 0 && memory > all_memory) {
             found.push(Violation::HostTaken { node });
         }

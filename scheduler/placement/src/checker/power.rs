@@ -3,6 +3,7 @@
 use super::{Fleet, Violation, slots_of, slots_of_booking};
 use crate::decision::Plan;
 use crate::request::Request;
+use leasehold_common::lease::{Slice, sevenths};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Prefix;
@@ -33,8 +34,14 @@ pub(super) fn check(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut V
             .iter()
             .filter(|node| is_below(fleet, unit, *node))
             .map(|node| {
-                let gpus = slots_of(plan, node, fleet.nodes[&node].0.gpus).len();
-                watts(fleet, node, gpus, request.gpu_cap_watts)
+                let cap = request.gpu_cap_watts;
+                match plan.slices.get(&node) {
+                    Some(slices) => watts_of_slices(fleet, node, slices, cap),
+                    None => {
+                        let gpus = slots_of(plan, node, fleet.nodes[&node].0.gpus).len();
+                        watts(fleet, node, gpus, cap)
+                    }
+                }
             })
             .sum();
         if of_plan == 0 {
@@ -49,8 +56,14 @@ pub(super) fn check(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut V
                 .iter()
                 .filter(|node| is_below(fleet, unit, *node))
                 .map(|node| {
-                    let gpus = slots_of_booking(booking, node, fleet.nodes[&node].0.gpus);
-                    watts(fleet, node, gpus, booking.gpu_cap_watts)
+                    let cap = booking.gpu_cap_watts;
+                    match booking.slices.get(&node) {
+                        Some(slices) => watts_of_slices(fleet, node, slices, cap),
+                        None => {
+                            let gpus = slots_of_booking(booking, node, fleet.nodes[&node].0.gpus);
+                            watts(fleet, node, gpus, cap)
+                        }
+                    }
                 })
                 .sum();
             all.push(draw(booking.from, booking.to, milliwatts));
@@ -118,4 +131,9 @@ fn watts(fleet: &Fleet, node: NodeIndex, gpus: usize, cap: Option<u32>) -> u64 {
     let gpus = gpus as u64;
     let overhead = u64::from(sku.overhead_watts) * 1000 * gpus;
     u64::from(cap.unwrap_or(sku.gpu_watts)) * 1000 * gpus + overhead.div_ceil(u64::from(sku.gpus))
+}
+
+/// Sevenths of what one GPU draws, by compute slices, rounded up to milliwatts.
+fn watts_of_slices(fleet: &Fleet, node: NodeIndex, slices: &[Slice], cap: Option<u32>) -> u64 {
+    (watts(fleet, node, 1, cap) * u64::from(sevenths(slices))).div_ceil(7)
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 type Counts = [u8; 8];
 
 /// What is to be placed on one node, checked against its family.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted(Vec<(Kind, u32)>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted([u32; 8]);
 
 impl Wanted {
     /// By name and count; a count of nothing is left out.
@@ -22,24 +22,21 @@ impl Wanted {
         geometry: &Geometry,
         wanted: &BTreeMap<MigProfile, u32>,
     ) -> Result<Self, UnknownProfile> {
-        let kinds = wanted
-            .iter()
-            .map(|(profile, count)| Ok((geometry.kind(profile)?, *count)))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self(
-            kinds.into_iter().filter(|(_, count)| *count > 0).collect(),
-        ))
+        let mut counts = [0; 8];
+        for (profile, count) in wanted {
+            counts[geometry.kind(profile)?.as_usize()] = *count;
+        }
+        Ok(Self(counts))
     }
 
     /// As an array; absent where it is more than `gpus` GPUs hold of even the smallest kind.
     fn counts(&self, gpus: usize) -> Option<Counts> {
         let mut counts = Counts::default();
-        for (kind, count) in &self.0 {
-            let count = u8::try_from(*count).ok()?;
-            if usize::from(count) > 8 * gpus {
+        for (count, wanted) in counts.iter_mut().zip(self.0) {
+            *count = u8::try_from(wanted).ok()?;
+            if usize::from(*count) > 8 * gpus {
                 return None;
             }
-            counts[kind.as_usize()] = count;
         }
         Some(counts)
     }

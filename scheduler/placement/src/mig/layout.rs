@@ -64,6 +64,21 @@ impl Layout {
         single: false,
     };
 
+    /// As far as others are concerned: memory slices that cannot be had, and whether the one instance
+    /// can be of which a GPU has a single one. It names no instances.
+    pub(crate) const fn blocked(taken: u8, single: bool) -> Self {
+        Self {
+            begins: 0,
+            taken,
+            single,
+        }
+    }
+
+    /// Whether it holds the one instance of the kind of which a GPU has a single one.
+    pub(crate) const fn has_single(self) -> bool {
+        self.single
+    }
+
     /// The memory slices that are part of an instance; slice 0 is the lowest bit.
     pub const fn taken(self) -> u8 {
         self.taken

@@ -1,5 +1,6 @@
 //! A request as decisions need it: names looked up once, and the time it would have.
 
+use super::slices::Wish;
 use super::window::Window;
 use crate::cell::{
     AccountId, Cell, Hold, Node, Party, SkuId, SkuIndex, Stance, may_share_domain, other,
@@ -21,6 +22,8 @@ pub(super) enum Need {
     /// So many GPUs; never more than the largest node of the SKU has, because what no sound node
     /// could give is no node's fault.
     Gpus(u8),
+    /// Slices: so many GPUs where it has none with slices yet, bounded in the same way.
+    Slices(u8),
 }
 
 /// A request, looked up in one cell, for one start.
@@ -31,6 +34,8 @@ pub(super) struct Ask<'a> {
     pub(super) window: Window,
     pub(super) side: Side,
     pub(super) need: Need,
+    /// The slices asked for; absent where none are, or such as no GPU of the SKU has.
+    pub(super) wish: Option<Wish<'a>>,
     /// The most GPUs a node of the SKU has; none where there is no such node.
     pub(super) largest: u8,
     pub(super) sku: Option<(SkuId, &'a SkuIndex)>,
@@ -53,10 +58,15 @@ impl<'a> Ask<'a> {
         start: Timestamp,
     ) -> Self {
         let largest = cell.largest_node(&request.sku).unwrap_or(0);
+        let geometry = cell.index().sku(&request.sku).and_then(|(sku, _)| cell.geometry(sku));
+        let wish = Wish::new(&request.shape, geometry, largest);
         let need = match request.shape {
             Shape::Nodes { .. } | Shape::Unit { .. } => Need::Whole,
             Shape::Gpus { count } => {
                 Need::Gpus(u8::try_from(count).unwrap_or(u8::MAX).min(largest))
+            }
+            Shape::Slices { .. } => {
+                Need::Slices(wish.and_then(|wish| wish.gpus).unwrap_or(u8::MAX).min(largest))
             }
         };
         let sku = cell.index().sku(&request.sku).filter(|_| largest > 0);
@@ -66,6 +76,7 @@ impl<'a> Ask<'a> {
             window: Window::new(request, policy, now, start),
             side: request.side(),
             need,
+            wish,
             largest,
             sku,
             cap: request.gpu_cap_watts,
@@ -88,7 +99,7 @@ impl<'a> Ask<'a> {
         Party {
             account: self.account,
             side: self.side,
-            slices_only: false,
+            slices_only: self.wish.is_some(),
         }
     }
 
@@ -115,14 +126,27 @@ impl<'a> Ask<'a> {
         let need = self.need;
         sizes.filter(move |gpus| match need {
             Need::Whole => true,
-            Need::Gpus(count) => *gpus >= count,
+            Need::Gpus(count) | Need::Slices(count) => *gpus >= count,
         })
+    }
+
+    /// What so many free GPUs are to the request: GPUs, or memory slices where it asks for slices.
+    pub(super) const fn loose(&self, free: u8) -> u8 {
+        match self.need {
+            Need::Whole | Need::Gpus(_) => free,
+            // 16 GPUs have 128.
+            Need::Slices(_) => free * 8,
+        }
     }
 
     /// Whether a node with so many GPUs has what is asked of one, as asked.
     pub(super) fn is_large_enough(&self, gpus: u8) -> bool {
         match self.request.shape {
             Shape::Gpus { count } => u32::from(gpus) >= count,
+            Shape::Slices { .. } => {
+                let least = self.wish.and_then(|wish| wish.gpus);
+                least.is_some_and(|least| gpus >= least)
+            }
             Shape::Nodes { .. } | Shape::Unit { .. } => gpus > 0,
         }
     }
@@ -162,7 +186,7 @@ impl<'a> Ask<'a> {
     pub(super) fn reaches(&self, node: &Node) -> bool {
         match &self.request.shape {
             Shape::Unit { prefix } => prefix.holds(&node.spec.path),
-            Shape::Nodes { .. } | Shape::Gpus { .. } => true,
+            Shape::Nodes { .. } | Shape::Gpus { .. } | Shape::Slices { .. } => true,
         }
     }
 
@@ -170,7 +194,7 @@ impl<'a> Ask<'a> {
     pub(super) const fn within(&self) -> Locality {
         match &self.request.shape {
             Shape::Unit { .. } => Locality::Cell,
-            Shape::Nodes { .. } | Shape::Gpus { .. } => self.request.within,
+            Shape::Nodes { .. } | Shape::Gpus { .. } | Shape::Slices { .. } => self.request.within,
         }
     }
 
@@ -179,6 +203,7 @@ impl<'a> Ask<'a> {
         matches!(
             self.request.shape,
             Shape::Gpus { .. }
+                | Shape::Slices { .. }
                 | Shape::Nodes {
                     count: 1,
                     spares: 0,

@@ -14,6 +14,7 @@ use super::ask::{Ask, Need};
 use super::gang::{Size, candidates};
 use super::limits::Limits;
 use super::rules::judge;
+use super::slices;
 use super::survey::{Seat, Survey};
 use crate::cell::{NEVER, Node, Stance};
 use crate::power::{Lasting, Load, Minute};
@@ -94,9 +95,10 @@ fn first_free_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
     }
     let own = ask.account.and_then(|account| index.beside.get(&account));
     let own = own
-        .filter(|_| matches!(ask.need, Need::Gpus(_)))
+        .filter(|_| matches!(ask.need, Need::Gpus(_) | Need::Slices(_)))
         .into_iter()
-        .flat_map(|own| &own.nodes);
+        .flat_map(|own| &own.nodes)
+        .chain(slices::carved_nodes(ask));
     let by_holds = index.involved.iter().chain(own).copied();
     first_of(ask, by_holds, first_by_tail(ask), &mut instants)
 }

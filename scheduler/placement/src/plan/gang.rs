@@ -24,7 +24,7 @@ impl Size {
     pub(super) const fn of(shape: &Shape, nodes: u32) -> Self {
         let spares = match shape {
             Shape::Nodes { spares, .. } => *spares,
-            Shape::Gpus { .. } | Shape::Unit { .. } => 0,
+            Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => 0,
         };
         Self { nodes, spares }
     }
@@ -117,6 +117,7 @@ fn at_best(unit: &[&Seat], size: Size) -> Score {
     Score {
         side_changes: count(changes),
         domains_broken: count(broken),
+        slices: None,
         gpus_stranded: 0,
         unit_left: match size.spares {
             0 => count(unit.len() - size.nodes as usize),
@@ -282,6 +283,7 @@ fn score(choice: &Choice<'_>) -> Score {
     Score {
         side_changes: count(taken().filter(|s| s.changes_side).count()),
         domains_broken: count(themselves + larger.len()),
+        slices: None,
         gpus_stranded: 0,
         unit_left: count(choice.left),
         idle_before: taken().map(|seat| u64::from(seat.idle_minutes)).sum(),
@@ -306,6 +308,7 @@ fn candidate(survey: &Survey<'_>, choice: &Choice<'_>) -> Candidate {
             .map_or_else(Prefix::cell, |seat| survey.unit(seat, choice.level)),
         nodes: set(&all).into_iter().collect(),
         gpus: BTreeMap::new(),
+        slices: BTreeMap::new(),
         spares: set(&choice.spares).into_iter().collect(),
         score: Vec::new(),
         lost_by: None,

@@ -58,7 +58,7 @@ pub fn could_hold(cell: &Cell, request: &Request, policy: &Policy, now: Timestam
         Shape::Nodes {
             count, at_least, ..
         } => at_least.unwrap_or(*count),
-        Shape::Gpus { .. } => 1,
+        Shape::Gpus { .. } | Shape::Slices { .. } => 1,
         // How much stands below its place is not counted anywhere.
         Shape::Unit { .. } => return true,
     };

@@ -8,7 +8,7 @@
 
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
-use crate::cell::{PoolId, Stance, envelope, other};
+use crate::cell::{PoolId, Stance, envelope, envelope_of_slices, other};
 use crate::power::{Load, Minutes, Shortage, UnitId, headroom};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::node_set::NodeSet;
@@ -308,11 +308,16 @@ impl<'a> Limits<'a> {
 
     /// What the lease would draw on a node at most.
     pub(super) fn envelope(&self, stance: &Stance) -> MilliWatts {
+        let sku = self.ask.cell.described(stance.sku);
         let gpus = match self.ask.need {
             Need::Whole => stance.gpus,
             Need::Gpus(count) => count,
+            Need::Slices(_) => {
+                let sevenths = self.ask.wish.map_or(0, |wish| wish.sevenths);
+                return envelope_of_slices(sku, sevenths, self.ask.cap);
+            }
         };
-        envelope(self.ask.cell.described(stance.sku), gpus, self.ask.cap)
+        envelope(sku, gpus, self.ask.cap)
     }
 
     fn bounded(&self, node: NodeIndex) -> Vec<UnitId> {

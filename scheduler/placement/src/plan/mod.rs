@@ -20,6 +20,7 @@ mod replace;
 mod rules;
 mod score;
 mod shrink;
+mod slices;
 mod small;
 mod surplus;
 mod survey;
@@ -110,6 +111,10 @@ fn small_place(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Option<
     if tally.fit == 0 || tally.eligible == 0 {
         return None;
     }
+    if ask.wish.is_some() {
+        let spots = slices::spots(ask, tally, limits);
+        return Found::of(spots, |spot| spot.candidate(ask));
+    }
     Found::of(small::spots(ask, tally, limits), |spot| spot.candidate(ask))
 }
 
@@ -169,7 +174,7 @@ fn gang_places(survey: &Survey<'_>, limits: &Limits<'_>) -> (Podium<Candidate>, 
         Shape::Nodes {
             count, at_least, ..
         } => (*count, at_least.unwrap_or(*count)),
-        Shape::Gpus { .. } => (1, 1),
+        Shape::Gpus { .. } | Shape::Slices { .. } => (1, 1),
         Shape::Unit { .. } => {
             let all = survey::count(survey.in_service().count()).max(1);
             (all, all)
@@ -213,12 +218,12 @@ impl Found {
         let mut ranked = podium.best.into_iter();
         let (best, first) = ranked.next()?;
         let winner = Candidate {
-            score: best.fields().to_vec(),
+            score: best.fields(),
             ..candidate(first)
         };
         let runners_up = ranked
             .map(|(score, other)| Candidate {
-                score: score.fields().to_vec(),
+                score: score.fields(),
                 lost_by: score.lost_by(&best),
                 ..candidate(other)
             })
@@ -232,6 +237,7 @@ impl Found {
             end: ask.window.end,
             nodes: self.winner.nodes.clone(),
             gpus: self.winner.gpus.clone(),
+            slices: self.winner.slices.clone(),
             spares: self.winner.spares.clone(),
         }
     }

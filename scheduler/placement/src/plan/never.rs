@@ -20,7 +20,7 @@ fn reason(reason: Reason, detail: String) -> Option<RankedReason> {
 
 /// What is wrong with the request itself, if it is to start then.
 pub(super) fn contradiction(request: &Request, start: Timestamp) -> Option<RankedReason> {
-    if let Shape::Nodes { count: 0, .. } | Shape::Gpus { count: 0 } = request.shape {
+    if asks_for_nothing(&request.shape) {
         return reason(Reason::Invalid, "it asks for nothing".to_owned());
     }
     match request.end {
@@ -30,6 +30,14 @@ pub(super) fn contradiction(request: &Request, start: Timestamp) -> Option<Ranke
             format!("it would start at {start} and end at {until}, and the end must be later"),
         ),
         End::Open | End::After(_) | End::At(_) => None,
+    }
+}
+
+fn asks_for_nothing(shape: &Shape) -> bool {
+    match shape {
+        Shape::Nodes { count, .. } | Shape::Gpus { count } => *count == 0,
+        Shape::Slices { profiles } => profiles.values().all(|count| *count == 0),
+        Shape::Unit { .. } => false,
     }
 }
 
@@ -48,7 +56,8 @@ pub(super) fn impossible_small(ask: &Ask<'_>, tally: &Tally) -> Option<RankedRea
                     ask.largest
                 )
             }
-            Shape::Gpus { .. } | Shape::Nodes { .. } | Shape::Unit { .. } => {
+            Shape::Slices { .. } if ask.wish.is_none() => no_such_slices(ask),
+            Shape::Slices { .. } | Shape::Gpus { .. } | Shape::Nodes { .. } | Shape::Unit { .. } => {
                 format!("{shape}: no node of sku {sku} with as many may serve the {side} side")
             }
         };
@@ -79,6 +88,20 @@ pub(super) fn impossible_gang(survey: &Survey<'_>, size: Size) -> Option<RankedR
             "{shape} within one {within}: the largest has {most} of sku {sku} for the {side} side"
         ),
     )
+}
+
+/// Slices that no GPU of the SKU has.
+fn no_such_slices(ask: &Ask<'_>) -> String {
+    let Request { shape, sku, .. } = ask.request;
+    let geometry = ask.sku.and_then(|(sku, _)| ask.cell.geometry(sku));
+    match geometry {
+        Some(geometry) => {
+            let kinds = &geometry.family().kinds;
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+            format!("{shape}: gpus of sku {sku} have {}", names.join(", "))
+        }
+        None => format!("{shape}: gpus of sku {sku} are not partitioned"),
+    }
 }
 
 fn no_such_sku(ask: &Ask<'_>) -> Option<RankedReason> {

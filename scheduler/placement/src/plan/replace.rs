@@ -116,6 +116,7 @@ fn candidates(
         let score = Score {
             side_changes: u32::from(seat.changes_side),
             domains_broken: u32::from(seat.breaks_domain),
+            slices: None,
             gpus_stranded: 0,
             unit_left: 0,
             idle_before: u64::from(seat.idle_minutes),
@@ -125,6 +126,7 @@ fn candidates(
             unit: unit.clone(),
             nodes: NodeSet::from_iter([seat.index]),
             gpus: BTreeMap::new(),
+            slices: BTreeMap::new(),
             spares: NodeSet::new(),
             score: Vec::new(),
             lost_by: None,
@@ -148,6 +150,7 @@ fn spare_takes_over(
         unit: domain(cell, spare),
         nodes: nodes.clone(),
         gpus: BTreeMap::new(),
+        slices: BTreeMap::new(),
         spares: nodes.clone(),
         score: vec![(ScoreField::NodeIndex, i64::from(spare.0))],
         lost_by: None,
@@ -157,6 +160,7 @@ fn spare_takes_over(
         end: request.end.if_started(start),
         nodes,
         gpus: BTreeMap::new(),
+        slices: BTreeMap::new(),
         spares: NodeSet::new(),
     };
     Decision::Placed { plan, why }

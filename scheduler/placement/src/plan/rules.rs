@@ -2,6 +2,7 @@
 
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
+use super::slices::judge_slices;
 use crate::cell::{Fitness, Kind, NEVER, Node, Party, Stance};
 use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
@@ -16,6 +17,8 @@ pub(super) struct Verdict {
     pub(super) faults: Faults,
     /// Its GPUs that are healthy and free all the time.
     pub(super) free: GpuSlots,
+    /// What is free of it, where that is too little: GPUs, or memory slices where slices are asked for.
+    pub(super) loose: u8,
     /// Whether it served the other side before.
     pub(super) changes_side: bool,
     /// CPU and memory that leases have of it, where that is more than goes with their GPUs.
@@ -59,6 +62,9 @@ pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
 
 /// Judges one node of the right SKU.
 pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+    if let Some(wish) = &ask.wish {
+        return judge_slices(wish, node, stance, ask);
+    }
     let mut faults = judge_fitness(stance.condition, ask);
     let claim = match simply(stance, ask) {
         Some(Simply { has_it }) => {
@@ -104,18 +110,23 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     };
     judge_gpus(&mut faults, ask, numbers);
     judge_host(&mut faults, ask, stance, claim.host);
-    let idle_minutes = match (ask.window.until(), claim.next) {
+    Verdict {
+        faults,
+        free,
+        loose: free.len(),
+        changes_side: claim.last_side.is_some_and(|last| last != ask.side),
+        host: claim.host,
+        idle_minutes: idle_minutes(ask, claim.next),
+    }
+}
+
+/// Whole minutes from the end of the window to the next booking.
+pub(super) fn idle_minutes(ask: &Ask<'_>, next: Option<Timestamp>) -> u32 {
+    match (ask.window.until(), next) {
         (Some(until), Some(next)) => {
             u32::try_from(next.since(until).millis() / 60_000).unwrap_or(u32::MAX)
         }
         _ => 0,
-    };
-    Verdict {
-        faults,
-        free,
-        changes_side: claim.last_side.is_some_and(|last| last != ask.side),
-        host: claim.host,
-        idle_minutes,
     }
 }
 
@@ -200,6 +211,7 @@ impl WholeNodes {
         let verdict = Verdict {
             faults,
             free: stance.free(),
+            loose: stance.free().len(),
             changes_side: stance.last_side.is_some_and(|last| last != ask.side),
             host: HostShare::default(),
             idle_minutes: 0,
@@ -213,7 +225,7 @@ impl WholeNodes {
     }
 }
 
-fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
+pub(super) fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
     let mut faults = Faults::default();
     let may_serve = match fitness.owner {
         Owner::Sellable => true,
@@ -241,7 +253,13 @@ fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
 }
 
 /// Leases of somebody else on a node keep all of it away, unless policy lets both be there.
-fn judge_neighbours(faults: &mut Faults, ask: &Ask<'_>, party: Party, held: bool, returning: bool) {
+pub(super) fn judge_neighbours(
+    faults: &mut Faults,
+    ask: &Ask<'_>,
+    party: Party,
+    held: bool,
+    returning: bool,
+) {
     if ask.party().may_share_node(party, ask.apart) {
         return;
     }
@@ -268,7 +286,7 @@ fn judge_neighbours(faults: &mut Faults, ask: &Ask<'_>, party: Party, held: bool
 fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
     let need = match ask.need {
         Need::Whole => numbers.all.max(1),
-        Need::Gpus(count) => count,
+        Need::Gpus(count) | Need::Slices(count) => count,
     };
     if numbers.all < need {
         faults.add(Rule::Unhealthy, Cause::Unavailable);
@@ -298,12 +316,18 @@ fn judge_host(faults: &mut Faults, ask: &Ask<'_>, stance: &Stance, taken: HostSh
     };
     let all = sku.host_share(stance.gpus);
     let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
-    let lacks = |all: u64, taken: u64, mine: u64| all > 0 && taken + mine > all;
-    if lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli)
-        || lacks(all.memory_mib, taken.memory_mib, mine.memory_mib)
-    {
+    if lacks_host(all, taken, mine) {
         faults.add(Rule::Host, Cause::Held);
     }
+}
+
+/// Whether a node that has `all` has not enough left.
+pub(super) const fn lacks_host(all: HostShare, taken: HostShare, mine: HostShare) -> bool {
+    const fn lacks(all: u64, taken: u64, mine: u64) -> bool {
+        all > 0 && taken + mine > all
+    }
+    lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli)
+        || lacks(all.memory_mib, taken.memory_mib, mine.memory_mib)
 }
 
 /// What leases take of a node in the window.
@@ -345,8 +369,7 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
         };
         *slots = slots.union(hold.slots);
         if let Some(sku) = ask.cell.described(node.sku) {
-            let gpus = hold.slots.common(node.spec.slots()).len();
-            let host = hold.host.unwrap_or_else(|| sku.host_share(gpus));
+            let host = hold.host_of(sku, node.spec.gpus);
             claim.host.cpu_milli += host.cpu_milli;
             claim.host.memory_mib += host.memory_mib;
         }

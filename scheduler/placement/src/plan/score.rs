@@ -12,6 +12,8 @@ pub struct Score {
     /// Domains that are whole before and not after: a domain lease can only be sold from a whole
     /// one, and waits for the last small lease to leave.
     pub domains_broken: u32,
+    /// For slices, which GPUs they go on; absent for every other shape.
+    pub slices: Option<SliceScore>,
     /// GPUs left free on the nodes it uses, which only smaller leases of the same account can have.
     pub gpus_stranded: u32,
     /// Free nodes left over in the unit it goes to, so that the fullest unit that holds it is
@@ -25,16 +27,26 @@ pub struct Score {
 
 impl Score {
     /// Every field with its word, in the order in which they decide.
-    pub fn fields(&self) -> [(ScoreField, i64); 6] {
+    pub fn fields(&self) -> Vec<(ScoreField, i64)> {
         let idle = i64::try_from(self.idle_before).unwrap_or(i64::MAX);
-        [
+        let slices = self.slices.map(|slices| {
+            [
+                (ScoreField::GpusCarved, i64::from(slices.gpus_carved)),
+                (ScoreField::SlicesLeft, i64::from(slices.slices_left)),
+            ]
+        });
+        let first = [
             (ScoreField::SideChanges, i64::from(self.side_changes)),
             (ScoreField::DomainsBroken, i64::from(self.domains_broken)),
+        ];
+        let last = [
             (ScoreField::GpusStranded, i64::from(self.gpus_stranded)),
             (ScoreField::UnitLeft, i64::from(self.unit_left)),
             (ScoreField::IdleBefore, idle),
             (ScoreField::NodeIndex, i64::from(self.node_index.0)),
-        ]
+        ];
+        let slices = slices.into_iter().flatten();
+        first.into_iter().chain(slices).chain(last).collect()
     }
 
     /// The first field on which it differs from the winner's.
@@ -45,6 +57,15 @@ impl Score {
             .find(|(mine, theirs)| mine != theirs)
             .map(|((field, _), _)| field)
     }
+}
+
+/// How good a placement of slices is, as far as that is about the GPUs that they go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SliceScore {
+    /// GPUs that would be partitioned for it: each is lost to whole leases until its last slice is back.
+    pub gpus_carved: u32,
+    /// Memory slices left free on the GPUs it uses, so that the fullest are filled first.
+    pub slices_left: u32,
 }
 
 /// How many placements that lost are told of.

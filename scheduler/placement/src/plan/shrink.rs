@@ -100,6 +100,7 @@ fn shrunk(cell: &Cell, gang: Gang<'_>, working: &BTreeSet<NodeIndex>) -> Shrunk 
             unit: Prefix::cell(),
             nodes: nodes.clone(),
             gpus: BTreeMap::new(),
+            slices: BTreeMap::new(),
             spares: spares.clone(),
             score: vec![
                 (ScoreField::DomainsBroken, i64::from(count(domains.len()))),
@@ -143,6 +144,6 @@ pub fn shape_of(shape: &Shape, working: u32) -> Shape {
             at_least: at_least.filter(|least| *least < working),
             spares: *spares,
         },
-        Shape::Gpus { .. } | Shape::Unit { .. } => shape.clone(),
+        Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => shape.clone(),
     }
 }

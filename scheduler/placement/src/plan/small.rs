@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A node, and what of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spot {
-    node: NodeIndex,
+    pub(super) node: NodeIndex,
     /// Absent where it is taken whole.
     slots: Option<GpuSlots>,
 }
@@ -70,7 +70,7 @@ fn of_all(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Podium<Spot> {
 }
 
 /// Whole nodes that nobody has, by pools.
-fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
+pub(super) fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
     let Some((sku, index)) = ask.sku else {
         return;
     };
@@ -105,6 +105,7 @@ fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>)
                 let score = Score {
                     side_changes: u32::from(group.changes_side(ask.side)),
                     domains_broken: u32::from(breaks_domain),
+                    slices: None,
                     gpus_stranded: stranded(ask, GpuSlots::first(gpus)),
                     unit_left: key.left,
                     idle_before: 0,
@@ -119,7 +120,12 @@ fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>)
 
 /// Room beside other leases of the account, beside those of the other side where policy lets both be
 /// there, and nodes with sick GPUs that nobody has.
-fn enter_parts(ask: &Ask<'_>, count: u8, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
+pub(super) fn enter_parts(
+    ask: &Ask<'_>,
+    count: u8,
+    limits: &mut Limits<'_>,
+    podium: &mut Podium<Spot>,
+) {
     let Some((_, index)) = ask.sku else {
         return;
     };
@@ -164,6 +170,7 @@ fn enter(
     let score = Score {
         side_changes: u32::from(verdict.changes_side),
         domains_broken: u32::from(is_whole && pool.breaks_domain()),
+        slices: None,
         gpus_stranded: stranded(ask, verdict.free),
         unit_left: if is_whole { pool.whole - 1 } else { 0 },
         idle_before: u64::from(verdict.idle_minutes),
@@ -176,14 +183,14 @@ fn enter(
 fn stranded(ask: &Ask<'_>, free: GpuSlots) -> u32 {
     match ask.need {
         Need::Whole => 0,
-        Need::Gpus(count) => u32::from(free.len() - count),
+        Need::Gpus(count) | Need::Slices(count) => u32::from(free.len() - count),
     }
 }
 
 fn spot(ask: &Ask<'_>, node: NodeIndex, free: GpuSlots, gpus: u8) -> Spot {
     let slots = match ask.need {
         Need::Whole => None,
-        Need::Gpus(count) => Some(closest(free, count, gpus)),
+        Need::Gpus(count) | Need::Slices(count) => Some(closest(free, count, gpus)),
     };
     Spot { node, slots }
 }
@@ -214,6 +221,7 @@ impl Spot {
             gpus: self
                 .slots
                 .map_or_else(BTreeMap::new, |slots| BTreeMap::from([(self.node, slots)])),
+            slices: BTreeMap::new(),
             spares: NodeSet::new(),
             score: Vec::new(),
             lost_by: None,

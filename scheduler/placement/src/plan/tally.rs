@@ -4,12 +4,13 @@
 use super::ask::Ask;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
+use super::slices::{carved_by_kind, judged_classes};
 use super::rules::{Verdict, judge, judge_kind};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;
 
-/// GPUs that are free on nodes that lack only more of them.
+/// GPUs that are free on nodes that lack only more of them; memory slices, where slices are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Loose {
     pub(super) gpus: u64,
@@ -49,17 +50,23 @@ impl Tally {
         };
         if ask.is_present() {
             let own = ask.account.and_then(|account| index.beside.get(&account));
+            let carved = carved_by_kind(ask);
             for (kind, nodes) in &index.census {
                 let own = own
                     .and_then(|own| own.census.get(kind))
                     .copied()
                     .unwrap_or(0);
                 for (is_own, nodes) in [(false, nodes - own), (true, own)] {
+                    // Nodes with slices stand to slices by more than their kind.
+                    let nodes = nodes - carved.get(&(*kind, is_own)).copied().unwrap_or(0);
                     if nodes > 0 {
                         let faults = judge_kind(kind, ask, is_own);
-                        tally.enter(faults, kind.gpus, kind.free, nodes, ask);
+                        tally.enter(faults, kind.gpus, ask.loose(kind.free), nodes, ask);
                     }
                 }
+            }
+            for (verdict, stance, nodes) in judged_classes(ask) {
+                tally.enter(verdict.faults, stance.gpus, verdict.loose, nodes, ask);
             }
             let mut involved = Vec::new();
             for node in &index.involved {
@@ -128,7 +135,7 @@ impl Tally {
             if faults.only(Cause::Power) && tally.short_of_watts.is_none() {
                 tally.short_of_watts = Some(node);
             }
-            tally.enter(faults, stance.gpus, verdict.free.len(), 1, ask);
+            tally.enter(faults, stance.gpus, verdict.loose, 1, ask);
         }
         tally
     }
@@ -136,12 +143,12 @@ impl Tally {
     fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) -> Verdict {
         let (known, stance) = ask.look(node);
         let verdict = judge(known, stance, ask);
-        self.enter(verdict.faults, stance.gpus, verdict.free.len(), 1, ask);
+        self.enter(verdict.faults, stance.gpus, verdict.loose, 1, ask);
         verdict
     }
 
     /// Counts nodes of the right SKU that stand alike.
-    pub(super) fn enter(&mut self, faults: Faults, gpus: u8, free: u8, nodes: u32, ask: &Ask<'_>) {
+    pub(super) fn enter(&mut self, faults: Faults, gpus: u8, loose: u8, nodes: u32, ask: &Ask<'_>) {
         self.count(faults, nodes);
         if !faults.is_eligible() {
             return;
@@ -156,9 +163,9 @@ impl Tally {
             }
             self.any[cause] = true;
         }
-        if faults.lacks_only_gpus() && free > 0 {
-            self.loose.gpus += u64::from(free) * u64::from(nodes);
-            self.loose.most = self.loose.most.max(free);
+        if faults.lacks_only_gpus() && loose > 0 {
+            self.loose.gpus += u64::from(loose) * u64::from(nodes);
+            self.loose.most = self.loose.most.max(loose);
             self.loose.nodes += nodes;
         }
     }

@@ -6,6 +6,7 @@ use super::faults::Cause;
 use super::gang::{self as gangs, Size};
 use super::limits::Limits;
 use super::rules::judge;
+use super::slices;
 use super::small::closest;
 use super::survey::Survey;
 use super::tally::Tally;
@@ -42,6 +43,7 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanatio
                 let free = judge(known, stance, &then).free;
                 Some(closest(free, count, stance.gpus))
             }
+            Need::Slices(_) => slices::Spot::on(&then, node).map(|spot| spot.gpus()),
         };
         let mut ends = BTreeSet::new();
         leases_that_end(ask, &then, node, slots, &mut ends);
@@ -203,24 +205,37 @@ const fn in_words(cause: Cause) -> (Reason, &'static str) {
 fn asked_of_one(ask: &Ask<'_>) -> String {
     match ask.need {
         Need::Whole => format!("no node of sku {} is free", ask.request.sku),
-        Need::Gpus(_) => format!("no node can give {}", ask.request.shape),
+        Need::Gpus(_) | Need::Slices(_) => format!("no node can give {}", ask.request.shape),
     }
 }
 
-/// Enough GPUs are free, but not on one node.
+/// Enough GPUs are free, or slices of them, but not together on one node.
 fn loose_gpus(ask: &Ask<'_>, tally: &Tally) -> Option<RankedReason> {
-    let Need::Gpus(wanted) = ask.need else {
-        return None;
-    };
     let loose = tally.loose;
+    let (wanted, what) = match ask.need {
+        Need::Whole => return None,
+        Need::Gpus(wanted) => (u32::from(wanted), "gpus"),
+        Need::Slices(_) => (ask.wish?.eighths, "memory slices"),
+    };
     if loose.gpus < u64::from(wanted) {
         return None;
+    }
+    if ask.wish.is_some() && u32::from(loose.most) >= wanted {
+        // One node has enough, in pieces that do not hold what is asked.
+        return Some(RankedReason {
+            reason: Reason::Fragmented,
+            nodes: loose.nodes,
+            detail: format!(
+                "{} memory slices are free, up to {} on one node, but not where {} could be",
+                loose.gpus, loose.most, ask.request.shape
+            ),
+        });
     }
     Some(RankedReason {
         reason: Reason::Fragmented,
         nodes: loose.nodes,
         detail: format!(
-            "{} gpus are free, but no node has more than {} of the {wanted} asked",
+            "{} {what} are free, but no node has more than {} of the {wanted} asked",
             loose.gpus, loose.most
         ),
     })

@@ -1,7 +1,8 @@
 //! The oracle for refusals: every placement there is, each put to the checker.
 
 use leasehold_common::ids::NodeIndex;
-use leasehold_common::lease::{GpuSlots, Shape};
+use leasehold_common::lease::{GpuSlots, Shape, Slice};
+use leasehold_common::mig::MigProfile;
 use leasehold_common::time::Timestamp;
 use leasehold_placement::checker::{Fleet, violations};
 use leasehold_placement::{Plan, Policy, Request};
@@ -22,6 +23,7 @@ pub fn any_placement(
         end: request.end.if_started(start),
         nodes: [].into_iter().collect(),
         gpus: [].into(),
+        slices: [].into(),
         spares: [].into_iter().collect(),
     };
     match &request.shape {
@@ -29,7 +31,7 @@ pub fn any_placement(
             // Any set of nodes, with the first of each domain as spares: the rules say which will do.
             let spares = match &request.shape {
                 Shape::Nodes { spares, .. } => *spares as usize,
-                Shape::Unit { .. } | Shape::Gpus { .. } => 0,
+                Shape::Unit { .. } | Shape::Gpus { .. } | Shape::Slices { .. } => 0,
             };
             for subset in 1..1_u32 << nodes.len() {
                 let chosen = nodes.iter().enumerate();
@@ -46,6 +48,44 @@ pub fn any_placement(
                     nodes: chosen.into_iter().collect(),
                     ..empty.clone()
                 });
+            }
+        }
+        Shape::Slices { profiles } => {
+            for &node in &nodes {
+                let on_node = |slices: &[Slice]| {
+                    let gpus = slices.iter().map(|slice| slice.gpu);
+                    Plan {
+                        nodes: [node].into_iter().collect(),
+                        gpus: [(node, gpus.fold(GpuSlots::NONE, GpuSlots::with))].into(),
+                        slices: [(node, slices.to_vec())].into(),
+                        ..empty.clone()
+                    }
+                };
+                let is_legal = |request: &Request, slices: &[Slice]| {
+                    violations(fleet, request, policy, now, &on_node(slices)).is_empty()
+                };
+                // What cannot be alone cannot be with others.
+                let alone = |profile: &MigProfile| -> Vec<Slice> {
+                    let request = Request {
+                        shape: Shape::slices([(profile.clone(), 1)]),
+                        ..request.clone()
+                    };
+                    let places = (0..fleet.nodes[&node].0.gpus)
+                        .flat_map(|gpu| (0..8).map(move |start| (gpu, start)));
+                    let slices = places.map(|(gpu, start)| Slice {
+                        gpu,
+                        profile: profile.clone(),
+                        start,
+                    });
+                    slices.filter(|slice| is_legal(&request, &[slice.clone()])).collect()
+                };
+                let wanted: Vec<Vec<Slice>> = profiles
+                    .iter()
+                    .flat_map(|(profile, count)| vec![alone(profile); *count as usize])
+                    .collect();
+                if any_choice(&wanted, &mut Vec::new(), &|slices| is_legal(request, slices)) {
+                    return true;
+                }
             }
         }
         Shape::Gpus { count } => {
@@ -76,4 +116,27 @@ pub fn at_its_best(fleet: &Fleet) -> Fleet {
         *condition = crate::fleet::sound(spec.gpus);
     }
     best
+}
+
+/// Whether any choice of one place for each slice is legal. Those of one profile come in order.
+fn any_choice(
+    wanted: &[Vec<Slice>],
+    chosen: &mut Vec<Slice>,
+    is_legal: &dyn Fn(&[Slice]) -> bool,
+) -> bool {
+    let Some((places, others)) = wanted.split_first() else {
+        return is_legal(chosen);
+    };
+    for place in places {
+        let last = chosen.last();
+        if last.is_some_and(|last| last.profile == place.profile && last >= place) {
+            continue;
+        }
+        chosen.push(place.clone());
+        if any_choice(others, chosen, is_legal) {
+            return true;
+        }
+        chosen.pop();
+    }
+    false
 }

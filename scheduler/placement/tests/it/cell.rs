@@ -20,6 +20,7 @@ fn booking(lease: u64, account: &str, slots: u16) -> Booking {
         to: Some(hour(2)),
         nodes: [N0].into_iter().collect(),
         gpus: [(N0, GpuSlots(slots))].into(),
+        slices: [].into(),
         host: None,
         gpu_cap_watts: None,
     }
@@ -148,6 +149,7 @@ fn a_domain_serves_one_side_where_policy_keeps_domains_apart() {
     let on = |node: u32, booking: Booking| Booking {
         nodes: [NodeIndex(node)].into_iter().collect(),
         gpus: [].into(),
+        slices: [].into(),
         ..booking
     };
     cell.book(on(0, booking(1, "acme", 1))).unwrap();

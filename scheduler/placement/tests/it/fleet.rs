@@ -184,6 +184,7 @@ impl Twice {
             to: request.end.if_started(from),
             nodes: [index].into_iter().collect(),
             gpus: [(index, slots)].into(),
+            slices: [].into(),
             host: None,
             gpu_cap_watts: None,
         })
@@ -229,6 +230,7 @@ impl Twice {
             if booked.booking.lease == lease {
                 booked.booking.nodes.remove(node);
                 booked.booking.gpus.remove(&node);
+                booked.booking.slices.remove(&node);
             }
         }
         self.plain.bookings.retain(|b| !b.booking.nodes.is_empty());

@@ -4,7 +4,8 @@ use crate::brute::{any_placement, at_its_best};
 use crate::fleet::{POLICY, Twice, spec};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, HostShare, Shape};
+use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
+use leasehold_common::mig::MigFamilies;
 use leasehold_common::node::{NodeState, Owner};
 use leasehold_common::policy::{Granularity, Isolation, Policy, Share};
 use leasehold_common::sku::Sku;
@@ -56,6 +57,7 @@ pub enum Op {
         nodes: Vec<u32>,
         slots: u16,
         from: u64,
+        slices: Vec<(u8, u8, u8)>,
     },
     SetEnd {
         lease: u64,
@@ -95,6 +97,24 @@ fn end() -> impl Strategy<Value = End> {
     ]
 }
 
+/// Few slices, so that every placement of them can be tried.
+pub fn slices() -> impl Strategy<Value = Shape> {
+    let some = prop_oneof![
+        3 => Just(vec![("1g.18gb", 1)]),
+        2 => Just(vec![("1g.18gb", 2), ("3g.71gb", 1)]),
+        1 => Just(vec![("1g.18gb+me", 2), ("4g.71gb", 1)]),
+        1 => Just(vec![("1g.35gb", 2), ("2g.35gb", 1)]),
+        1 => Just(vec![("2g.35gb", 1), ("4g.71gb", 2)]),
+        1 => Just(vec![("7g.141gb", 2), ("3g.71gb", 1)]),
+        1 => Just(vec![("4g.71gb", 3), ("3g.71gb", 0)]),
+        1 => Just(vec![("7g.141gb", 5)]),
+        1 => Just(vec![("1g.5gb", 1)]),
+    ];
+    some.prop_map(|some| {
+        Shape::slices(some.into_iter().map(|(name, count)| (name.parse().unwrap(), count)))
+    })
+}
+
 prop_compose! {
     pub fn request()(
         who in 0..3_usize,
@@ -108,6 +128,7 @@ prop_compose! {
         spares in prop_oneof![8 => Just(0), 1 => Just(1_u32)],
         unit in prop::option::weighted(0.1, prop::sample::select(vec!["", "hall-0", "hall-0/row-0"])),
         cap in prop::option::weighted(0.3, prop::sample::select(vec![200, 350, 700])),
+        slices in prop::option::weighted(0.3, slices()),
         host in prop::option::weighted(0.2, (0..=8_u64, 0..=1024_u64)),
     ) -> Request {
         let (account, class) = [
@@ -119,6 +140,7 @@ prop_compose! {
             account: account.parse().unwrap(),
             class,
             shape: match unit {
+                None if slices.is_some() => slices.unwrap_or(Shape::nodes(1)),
                 Some(unit) => Shape::Unit { prefix: unit.parse().unwrap() },
                 None if nodes => Shape::Nodes {
                     count,
@@ -156,8 +178,16 @@ pub fn op() -> impl Strategy<Value = Op> {
                 healthy: if sick < 10 { 0xf } else { sick },
             }),
         10 => request().prop_map(|request| Op::Place { request }),
-        3 => (request(), prop::collection::vec(node.clone(), 1..3), 0..16_u16, 0..HORIZON)
-            .prop_map(|(request, nodes, slots, from)| Op::Book { request, nodes, slots, from }),
+        3 => (
+            request(),
+            prop::collection::vec(node.clone(), 1..3),
+            0..16_u16,
+            0..HORIZON,
+            prop::collection::vec((0..4_u8, 0..7_u8, 0..8_u8), 0..4),
+        )
+            .prop_map(|(request, nodes, slots, from, slices)| Op::Book {
+                request, nodes, slots, from, slices,
+            }),
         2 => (lease.clone(), prop::option::of(0..HORIZON))
             .prop_map(|(lease, to)| Op::SetEnd { lease, to }),
         1 => lease.clone().prop_map(|lease| Op::Unbook { lease }),
@@ -176,6 +206,21 @@ pub fn op() -> impl Strategy<Value = Op> {
 fn place(n: u32) -> String {
     let domain = if n < 4 { 0 } else { n % 2 };
     format!("hall-{}/row-{}/rack-{}/d{domain}", n / 6, n / 4, n / 2)
+}
+
+/// A slice of a GPU of an H200: of the profile with that number, at that start.
+fn slice((gpu, profile, start): (u8, u8, u8)) -> Slice {
+    let kinds = &MigFamilies::built_in().get("H200-141GB").unwrap().kinds;
+    Slice {
+        gpu,
+        profile: kinds[usize::from(profile)].name.clone(),
+        start,
+    }
+}
+
+fn gpus_of(slices: &[Slice]) -> GpuSlots {
+    let gpus = slices.iter().map(|slice| slice.gpu);
+    gpus.fold(GpuSlots::NONE, GpuSlots::with)
 }
 
 fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
@@ -220,10 +265,20 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
             nodes,
             slots,
             from,
+            slices,
         } => {
             let nodes: Vec<_> = nodes.into_iter().map(NodeIndex).collect();
+            // Slices that stand anywhere, on whatever the lease has there.
+            let sliced = matches!(request.shape, Shape::Slices { .. }) && !slices.is_empty();
+            let slices: Slices = nodes
+                .first()
+                .filter(|_| sliced)
+                .map(|node| (*node, slices.iter().map(|one| slice(*one)).collect()))
+                .into_iter()
+                .collect();
             let gpus = match slots {
                 0 => [].into(),
+                _ if sliced => slices.iter().map(|(n, on)| (*n, gpus_of(on))).collect(),
                 _ => nodes.iter().map(|n| (*n, GpuSlots(slots))).collect(),
             };
             let before = fleet.cell.clone();
@@ -235,6 +290,7 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
                 to: request.end.if_started(step(from)),
                 nodes: nodes.into_iter().collect(),
                 gpus,
+                slices,
                 host: request.host,
                 gpu_cap_watts: request.gpu_cap_watts,
             };
@@ -334,7 +390,7 @@ fn small_sku() -> Sku {
         gpus: 4,
         nodes_per_domain: 2,
         gpu_memory_mib: 141_000,
-        mig: None,
+        mig: Some("H200-141GB".into()),
         cpus: 16,
         memory_mib: 2048,
         gpu_watts_min: 200,
@@ -436,7 +492,9 @@ proptest! {
                     && policy.ceilings.is_empty()
                     && matches!(
                         request.shape,
-                        Shape::Nodes { spares: 0, .. } | Shape::Gpus { .. }
+                        Shape::Nodes { spares: 0, .. }
+                            | Shape::Gpus { .. }
+                            | Shape::Slices { .. }
                     );
                 if exact {
                     prop_assert_eq!(earliest, first);

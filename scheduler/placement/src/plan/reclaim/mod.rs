@@ -100,7 +100,7 @@ fn sets(
     };
     let is_together = match &request.shape {
         Shape::Nodes { spares, .. } => *spares > 0,
-        Shape::Gpus { .. } | Shape::Unit { .. } => false,
+        Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => false,
     };
     // Nor is a node a matter of the leases on it where a lease elsewhere keeps all of its domain away.
     let by_domain = ask.apart.granularity == Granularity::Domain;
@@ -113,7 +113,9 @@ fn sets(
     let survey = Survey::take(ask);
     let wanted = match &request.shape {
         Shape::Unit { .. } => count(survey.in_service().count()).max(1),
-        Shape::Nodes { .. } | Shape::Gpus { .. } => request.shape.least_nodes(),
+        Shape::Nodes { .. } | Shape::Gpus { .. } | Shape::Slices { .. } => {
+            request.shape.least_nodes()
+        }
     };
     nodes::for_gang(&survey, takings, wanted)
 }

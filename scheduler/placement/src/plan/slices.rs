@@ -1,0 +1,449 @@
+//! Leases of slices: which node, which of its GPUs, and where on them.
+//!
+//! ```text
+//!   nodes with slices let   by class: what fits one node of a class fits all    cell/carved
+//!   nodes without           as for GPUs let whole: so many free ones do         small
+//!   nodes with bookings     by their holds
+//! ```
+//!
+//! On a node without slices they go where as many GPUs are free as the slices need by themselves; how
+//! many those are is a matter of the request alone. So such nodes are found, counted and told of as
+//! they are for leases of GPUs. A node with slices is looked at exactly: all slices that are gone at
+//! any instant of the window are gone for all of it, which is never less strict than need be.
+
+use super::ask::{Ask, Need};
+use super::faults::{Cause, Faults, Rule};
+use super::limits::Limits;
+use super::rules::{Verdict, idle_minutes, judge, judge_fitness, judge_neighbours, lacks_host};
+use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
+use super::small;
+use super::tally::Tally;
+use crate::cell::{Class, GPUS, Gone, Kind, Node, Stance};
+use crate::mig::{Assignment, Geometry, Layout, Wanted, choose};
+use leasehold_common::explain::Candidate;
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
+use leasehold_common::node_set::NodeSet;
+use std::collections::BTreeMap;
+
+/// What slices are asked for, of GPUs that are partitioned in one way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    geometry: &'a Geometry,
+    wanted: Wanted,
+    /// GPUs that it needs where none has slices yet; absent where no node has as many.
+    pub(super) gpus: Option<u8>,
+    /// Compute slices.
+    pub(super) sevenths: u32,
+    /// Memory slices.
+    pub(super) eighths: u32,
+}
+
+impl<'a> Wish<'a> {
+    /// What a shape asks of nodes with up to so many GPUs; absent where it asks for no slices, or for
+    /// such as those GPUs do not have.
+    pub(super) fn new(shape: &Shape, geometry: Option<&'a Geometry>, largest: u8) -> Option<Self> {
+        let Shape::Slices { profiles } = shape else {
+            return None;
+        };
+        let geometry = geometry?;
+        let wanted = Wanted::new(geometry, profiles).ok()?;
+        let empty: Vec<_> = (0..largest).map(|slot| (slot, None)).collect();
+        let kinds = &geometry.family().kinds;
+        let eighths = profiles.iter().map(|(profile, count)| {
+            let kind = kinds.iter().find(|kind| kind.name == *profile);
+            u32::from(kind.map_or(0, |kind| kind.memory)).saturating_mul(*count)
+        });
+        Some(Self {
+            geometry,
+            wanted,
+            gpus: choose(geometry, &empty, &wanted).map(|on| carved(&on)),
+            sevenths: u32::try_from(shape.sevenths()).unwrap_or(u32::MAX),
+            eighths: eighths.fold(0, u32::saturating_add),
+        })
+    }
+}
+
+/// GPUs that have no slices yet and would get some.
+fn carved(on: &Assignment) -> u8 {
+    let switched = on.gpus.iter().filter(|gpu| gpu.switched).count();
+    u8::try_from(switched).unwrap_or(u8::MAX)
+}
+
+/// What of a node's GPUs is gone in the window.
+#[derive(Debug, Clone, Copy, Default)]
+struct Claim {
+    held: [Gone; GPUS],
+    returning: [Gone; GPUS],
+    /// GPUs that are let whole, or serve the other side.
+    whole: GpuSlots,
+    whole_returning: GpuSlots,
+    host: HostShare,
+}
+
+/// What is looked away from, to tell what is in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Only {
+    All,
+    Held,
+    Returning,
+    Sick,
+}
+
+impl Claim {
+    /// The GPUs slices can be on, as far as what is looked at goes: with the layout of those that have
+    /// any, without of those that are free.
+    fn offered(&self, stance: &Stance, only: Only) -> Vec<(u8, Option<Layout>)> {
+        let with = |one: Only| only == Only::All || only == one;
+        let mut free = stance.all();
+        if with(Only::Sick) {
+            free = free.minus(stance.sick);
+        }
+        if with(Only::Held) {
+            free = free.minus(self.whole);
+        }
+        if with(Only::Returning) {
+            free = free.minus(self.whole_returning);
+        }
+        let offered = free.iter().map(|slot| {
+            let at = usize::from(slot);
+            let mut gone = Gone::default();
+            if with(Only::Held) {
+                gone = gone.with(self.held[at]);
+            }
+            if with(Only::Returning) {
+                gone = gone.with(self.returning[at]);
+            }
+            (slot, (gone != Gone::default()).then(|| gone.layout()))
+        });
+        offered.collect()
+    }
+}
+
+fn fits(wish: &Wish<'_>, offered: &[(u8, Option<Layout>)]) -> bool {
+    if offered.iter().all(|(_, layout)| layout.is_none()) {
+        return wish.gpus.is_some_and(|gpus| usize::from(gpus) <= offered.len());
+    }
+    choose(wish.geometry, offered, &wish.wanted).is_some()
+}
+
+/// Judges one node of the right SKU for slices.
+pub(super) fn judge_slices(
+    wish: &Wish<'_>,
+    node: &Node,
+    stance: &Stance,
+    ask: &Ask<'_>,
+) -> Verdict {
+    let mut faults = judge_fitness(stance.condition, ask);
+    let (claim, last_side, next) = claim(node, ask, &mut faults);
+    let offered = claim.offered(stance, Only::All);
+    if !fits(wish, &offered) {
+        blame(wish, &claim, stance, &mut faults);
+    }
+    if let Some(sku) = ask.cell.described(stance.sku) {
+        let mine = ask.request.host.unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
+        if lacks_host(sku.host_share(stance.gpus), claim.host, mine) {
+            faults.add(Rule::Host, Cause::Held);
+        }
+    }
+    let none = offered.iter().filter(|(_, layout)| layout.is_none());
+    Verdict {
+        faults,
+        free: none.fold(GpuSlots::NONE, |free, (slot, _)| free.with(*slot)),
+        loose: offered.iter().map(|(_, layout)| free_slices(*layout)).sum(),
+        changes_side: last_side.is_some_and(|last| last != ask.side),
+        host: claim.host,
+        idle_minutes: idle_minutes(ask, next),
+    }
+}
+
+fn free_slices(layout: Option<Layout>) -> u8 {
+    let taken = layout.map_or(0, Layout::taken);
+    taken.count_zeros().to_le_bytes()[0]
+}
+
+/// Says what is in the way on a node on which slices do not fit: each thing that would be by itself,
+/// and where only all together are, each of them.
+fn blame(wish: &Wish<'_>, claim: &Claim, stance: &Stance, faults: &mut Faults) {
+    let empty: Vec<_> = stance.all().iter().map(|slot| (slot, None)).collect();
+    if !fits(wish, &empty) {
+        faults.add(Rule::Unhealthy, Cause::Unavailable);
+        return;
+    }
+    let away = [
+        (Only::Held, Rule::Taken, Cause::Held),
+        (Only::Returning, Rule::Returning, Cause::Cleanup),
+        (Only::Sick, Rule::Unhealthy, Cause::Unavailable),
+    ];
+    let seen = away.map(|(only, _, _)| claim.offered(stance, only));
+    let fails = seen.each_ref().map(|offered| !fits(wish, offered));
+    let any = fails.contains(&true);
+    for (at, (_, rule, cause)) in away.into_iter().enumerate() {
+        if fails[at] || (!any && seen[at] != empty) {
+            faults.add(rule, cause);
+        }
+    }
+}
+
+type Neighbours = (
+    Claim,
+    Option<leasehold_common::class::Side>,
+    Option<leasehold_common::time::Timestamp>,
+);
+
+/// What leases take of a node in the window, which side it serves before, and when the next booking
+/// begins.
+fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
+    let mut claim = Claim::default();
+    let (mut last_side, mut next) = (node.condition.last_side, None);
+    for hold in &node.holds {
+        let side = hold.holder.class.side();
+        if hold.from <= ask.window.start {
+            last_side = Some(side);
+        }
+        if !ask.clashes(hold) {
+            if hold.from > ask.window.start {
+                next = next.or(Some(hold.from));
+            }
+            continue;
+        }
+        let (gone, whole) = if hold.awaiting_return {
+            (&mut claim.returning, &mut claim.whole_returning)
+        } else {
+            (&mut claim.held, &mut claim.whole)
+        };
+        if side == ask.side {
+            for piece in &hold.pieces {
+                let gone = &mut gone[usize::from(piece.gpu)];
+                *gone = gone.with(piece.gone());
+            }
+            *whole = whole.union(hold.whole());
+        } else {
+            *whole = whole.union(hold.slots);
+        }
+        if let Some(sku) = ask.cell.described(node.sku) {
+            let host = hold.host_of(sku, node.spec.gpus);
+            claim.host.cpu_milli += host.cpu_milli;
+            claim.host.memory_mib += host.memory_mib;
+        }
+        let returning = hold.awaiting_return;
+        judge_neighbours(faults, ask, hold.party(), !returning, returning);
+    }
+    (claim, last_side, next)
+}
+
+/// Where slices go on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spot {
+    node: NodeIndex,
+    slices: Vec<Slice>,
+    /// GPUs that get their first slices.
+    carved: u8,
+    /// Memory slices left free on the GPUs it uses.
+    left: u32,
+}
+
+impl Spot {
+    /// Where slices go on a node that they fit.
+    pub(super) fn on(ask: &Ask<'_>, node: NodeIndex) -> Option<Self> {
+        let wish = ask.wish.as_ref()?;
+        let (known, stance) = ask.look(node);
+        let (claim, _, _) = claim(known, ask, &mut Faults::default());
+        let on = choose(wish.geometry, &claim.offered(stance, Only::All), &wish.wanted)?;
+        let slices = on.gpus.iter().flat_map(|gpu| {
+            gpu.instances.iter().map(|one| Slice {
+                gpu: gpu.slot,
+                profile: wish.geometry.profile(one.kind).clone(),
+                start: one.start,
+            })
+        });
+        let left = on.gpus.iter().map(|gpu| gpu.layout.taken().count_zeros());
+        Some(Self {
+            node,
+            slices: slices.collect(),
+            carved: carved(&on),
+            left: left.sum(),
+        })
+    }
+
+    /// The GPUs that they are on.
+    pub(super) fn gpus(&self) -> GpuSlots {
+        let gpus = self.slices.iter().map(|slice| slice.gpu);
+        gpus.fold(GpuSlots::NONE, GpuSlots::with)
+    }
+
+    pub(super) fn candidate(self, ask: &Ask<'_>) -> Candidate {
+        let (_, pool) = ask.cell.index().pools.of(self.node);
+        let (known, _) = ask.look(self.node);
+        Candidate {
+            unit: known.spec.path.unit(pool.level),
+            nodes: [self.node].into_iter().collect(),
+            gpus: BTreeMap::from([(self.node, self.gpus())]),
+            slices: Slices::from([(self.node, self.slices)]),
+            spares: NodeSet::new(),
+            score: Vec::new(),
+            lost_by: None,
+        }
+    }
+}
+
+/// The best few places.
+pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Podium<Spot> {
+    let mut podium = Podium::new();
+    if !ask.is_present() {
+        for (node, stance) in ask.nodes() {
+            let (known, _) = ask.look(node);
+            let verdict = judge(known, stance, ask);
+            enter(ask, node, stance, &verdict, limits, &mut podium);
+        }
+        return podium;
+    }
+    for (class, nodes) in classes(ask) {
+        enter_class(ask, class, nodes.iter().copied(), limits, &mut podium);
+    }
+    enter_uncarved(ask, limits, &mut podium);
+    for (node, verdict) in &tally.involved {
+        let (_, stance) = ask.look(*node);
+        enter(ask, *node, stance, verdict, limits, &mut podium);
+    }
+    podium
+}
+
+/// The classes of nodes with slices that the account may be on.
+fn classes<'a>(
+    ask: &Ask<'a>,
+) -> impl Iterator<Item = (&'a Class, &'a std::collections::BTreeSet<NodeIndex>)> {
+    let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
+    let carved = ask.cell.carved();
+    let anybody = ask.apart.mig_colocation;
+    let account = ask.account.filter(|_| !anybody);
+    let may = sku.filter(|_| anybody || account.is_some());
+    may.into_iter().flat_map(move |sku| carved.classes(sku, account))
+}
+
+/// The nodes with slices that the account may be on before they are nobody's.
+pub(super) fn carved_nodes<'a>(ask: &Ask<'a>) -> impl Iterator<Item = &'a NodeIndex> {
+    classes(ask).flat_map(|(_, nodes)| nodes)
+}
+
+fn enter_class(
+    ask: &Ask<'_>,
+    class: &Class,
+    nodes: impl Iterator<Item = NodeIndex>,
+    limits: &mut Limits<'_>,
+    podium: &mut Podium<Spot>,
+) {
+    if class.kind.free == 0 && ask.wish.is_none() {
+        return;
+    }
+    let mut entered = 0;
+    for node in nodes {
+        let (known, stance) = ask.look(node);
+        let verdict = judge(known, stance, ask);
+        if !verdict.faults.fits() {
+            // What one node of a class fails all do.
+            return;
+        }
+        entered += usize::from(enter(ask, node, stance, &verdict, limits, podium));
+        if entered > RUNNERS_UP {
+            return;
+        }
+    }
+}
+
+/// Nodes without slices, where as many GPUs are free as it takes.
+fn enter_uncarved(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
+    let Need::Slices(gpus) = ask.need else {
+        return;
+    };
+    let whole = Ask {
+        need: Need::Gpus(gpus),
+        wish: None,
+        ..*ask
+    };
+    let mut places = Podium::new();
+    small::enter_idle(&whole, limits, &mut places);
+    small::enter_parts(&whole, gpus, limits, &mut places);
+    for (score, place) in places.best {
+        if ask.cell.carved().has(place.node) {
+            continue;
+        }
+        let Some(spot) = Spot::on(ask, place.node) else {
+            continue;
+        };
+        let score = Score {
+            slices: Some(spot.score()),
+            ..score
+        };
+        podium.enter(score, || spot);
+    }
+}
+
+fn enter(
+    ask: &Ask<'_>,
+    node: NodeIndex,
+    stance: &Stance,
+    verdict: &Verdict,
+    limits: &mut Limits<'_>,
+    podium: &mut Podium<Spot>,
+) -> bool {
+    if !verdict.faults.fits() || limits.bar(node, stance).is_some() {
+        return false;
+    }
+    let Some(spot) = Spot::on(ask, node) else {
+        return false;
+    };
+    let (_, pool) = ask.cell.index().pools.of(node);
+    let is_whole = stance.is_whole();
+    let score = Score {
+        side_changes: u32::from(verdict.changes_side),
+        domains_broken: u32::from(is_whole && pool.breaks_domain()),
+        slices: Some(spot.score()),
+        gpus_stranded: u32::from(verdict.free.len() - spot.carved),
+        unit_left: if is_whole { pool.whole - 1 } else { 0 },
+        idle_before: u64::from(verdict.idle_minutes),
+        node_index: node,
+    };
+    podium.enter(score, || spot);
+    true
+}
+
+impl Spot {
+    fn score(&self) -> SliceScore {
+        SliceScore {
+            gpus_carved: u32::from(self.carved),
+            slices_left: self.left,
+        }
+    }
+}
+
+/// How many nodes of each kind have slices, those of the account apart.
+pub(super) fn carved_by_kind(ask: &Ask<'_>) -> BTreeMap<(Kind, bool), u32> {
+    let mut counts = BTreeMap::new();
+    for (class, nodes) in all_classes(ask) {
+        let is_own = Some(class.account) == ask.account;
+        let count: &mut u32 = counts.entry((class.kind, is_own)).or_default();
+        *count += u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+    }
+    counts
+}
+
+/// Every class of nodes with slices, and one node of it with what it fails.
+pub(super) fn judged_classes<'a>(
+    ask: &Ask<'a>,
+) -> impl Iterator<Item = (Verdict, &'a Stance, u32)> {
+    let ask = *ask;
+    all_classes(&ask).filter_map(move |(_, nodes)| {
+        let (known, stance) = ask.look(*nodes.first()?);
+        let verdict = judge(known, stance, &ask);
+        Some((verdict, stance, u32::try_from(nodes.len()).unwrap_or(u32::MAX)))
+    })
+}
+
+fn all_classes<'a>(
+    ask: &Ask<'a>,
+) -> impl Iterator<Item = (&'a Class, &'a std::collections::BTreeSet<NodeIndex>)> + use<'a> {
+    let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
+    let carved = ask.cell.carved();
+    sku.into_iter().flat_map(move |sku| carved.classes(sku, None))
+}
