@@ -3,7 +3,7 @@
 use crate::class::{Class, Side};
 use crate::explain::{Explanation, Reason};
 use crate::ids::{AccountName, Epoch, Generation, GpuUuid, LeaseId, NodeName, SkuName};
-use crate::lease::{ConditionKind, HostShare, LeaseState, Shape};
+use crate::lease::{ConditionKind, HostShare, LeaseState, SegmentReason, Shape};
 use crate::time::{Span, Timestamp};
 use crate::topology::Locality;
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,46 @@ pub struct ExtendLease {
     pub until: Option<Timestamp>,
 }
 
+/// `POST /v1/leases/{id}/shrink`. Exactly one of both.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShrinkLease {
+    /// So many nodes that work are to stay; which ones is decided by the packing engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+    /// These nodes are to go, as a hostlist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop: Option<String>,
+}
+
+/// `POST /v1/leases/{id}/replace`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceNode {
+    /// The node that is to be replaced.
+    pub node: NodeName,
+    /// Why, in words for the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Where a lease was, is or will be from one instant to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentView {
+    /// From this instant.
+    pub from: Timestamp,
+    /// Until this one; absent for an open end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+    /// On these nodes, as a hostlist.
+    pub nodes: String,
+    /// Those of them kept as spares, as a hostlist; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub spares: String,
+    /// Why it begins.
+    pub reason: SegmentReason,
+}
+
 /// A condition of a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConditionView {
@@ -157,6 +197,12 @@ pub struct LeaseView {
     pub closed: Option<Timestamp>,
     /// Its nodes, as a hostlist; empty while it has none.
     pub nodes: String,
+    /// Nodes it has no longer and that have not given its hardware back, as a hostlist.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub nodes_leaving: String,
+    /// Where it was before and is, in order of time; only where its nodes have changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentView>,
     /// How many nodes.
     pub node_count: u64,
     /// Nodes that serve it.

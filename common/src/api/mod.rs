@@ -16,7 +16,7 @@ mod surplus;
 
 pub use lease::{
     AccountView, ConditionView, CreateAccount, CreateLease, EndLease, ExplainView, ExtendLease,
-    LeaseView,
+    LeaseView, ReplaceNode, SegmentView, ShrinkLease,
 };
 pub use list::List;
 pub use maintenance::{BookingView, CreateMaintenance, MaintenanceView};

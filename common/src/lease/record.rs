@@ -126,9 +126,38 @@ impl LeaseRecord {
         self.segment().into_iter().flat_map(|s| s.nodes.iter())
     }
 
-    /// Nodes that still have its hardware: placed, and neither returned nor given up.
+    /// Nodes it had and has no longer, whose hardware is not back from it. Those given up are among
+    /// them.
+    pub fn former(&self) -> NodeSet {
+        let Some((last, earlier)) = self.placement.split_last() else {
+            return NodeSet::new();
+        };
+        let had = earlier.iter().flat_map(|segment| segment.nodes.iter());
+        had.filter(|n| !last.nodes.contains(*n) && !self.progress.returned.contains(*n))
+            .collect()
+    }
+
+    /// The last segment that has a node.
+    pub fn segment_with(&self, node: NodeIndex) -> Option<&Segment> {
+        let mut latest_first = self.placement.iter().rev();
+        latest_first.find(|segment| segment.nodes.contains(node))
+    }
+
+    /// GPUs of nodes it has no longer which may still come back by themselves.
+    pub fn gpus_leaving(&self, per_node: u8) -> u64 {
+        let former = self.former().minus(&self.progress.lost);
+        let gpus = former.iter().map(|node| {
+            let some = self.segment_with(node).and_then(|s| s.gpus.get(&node));
+            u64::from(some.map_or(per_node, |slots| slots.len()))
+        });
+        gpus.sum()
+    }
+
+    /// Nodes that still have its hardware, or are giving it back: neither returned nor given up.
     pub fn outstanding(&self) -> NodeSet {
+        let former = self.former();
         self.nodes()
+            .chain(former.iter())
             .filter(|n| !self.progress.returned.contains(*n) && !self.progress.lost.contains(*n))
             .collect()
     }

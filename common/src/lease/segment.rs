@@ -116,6 +116,10 @@ tokens! {
         Placed = "placed",
         /// The store was recovered, and this is where the log says the lease was.
         Recovered = "recovered",
+        /// Nodes of it were given up at its holder's or an operator's wish.
+        Shrunk = "shrunk",
+        /// Another node took the place of one of them.
+        Replaced = "replaced",
     }
 }
 
@@ -136,10 +140,38 @@ pub struct Segment {
     /// Those of its nodes that are kept as spares.
     #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
     pub spares: NodeSet,
+    /// Nodes that took the place of others, each with the one whose rank it has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stands_for: BTreeMap<NodeIndex, NodeIndex>,
     /// The watts it may draw.
     pub envelope_mw: MilliWatts,
     /// Why it begins.
     pub reason: SegmentReason,
+}
+
+impl Segment {
+    /// The number of a node among those of the lease: nodes that work are counted before spares, each
+    /// in the place of the one it stands for, so that a replacement leaves everybody else's number as
+    /// it was. Absent where the node is not in it.
+    pub fn rank(&self, node: NodeIndex) -> Option<usize> {
+        if !self.nodes.contains(node) {
+            return None;
+        }
+        if self.spares.is_empty() && self.stands_for.is_empty() {
+            return self.nodes.rank(node);
+        }
+        if let Some(at) = self.spares.rank(node) {
+            return Some(self.nodes.len() - self.spares.len() + at);
+        }
+        let place = self.place(node);
+        let working = self.nodes.iter().filter(|n| !self.spares.contains(*n));
+        Some(working.filter(|n| self.place(*n) < place).count())
+    }
+
+    /// The node whose rank a node has.
+    fn place(&self, node: NodeIndex) -> NodeIndex {
+        self.stands_for.get(&node).copied().unwrap_or(node)
+    }
 }
 
 #[cfg(test)]
@@ -166,10 +198,51 @@ mod tests {
             nodes: [NodeIndex(17)].into_iter().collect(),
             gpus: BTreeMap::from([(NodeIndex(17), GpuSlots::first(2))]),
             spares: NodeSet::new(),
+            stands_for: BTreeMap::new(),
             envelope_mw: MilliWatts::from_watts(1400),
             reason: SegmentReason::Placed,
         };
         let text = serde_json::to_string(&segment).unwrap();
         assert_eq!(serde_json::from_str::<Segment>(&text).unwrap(), segment);
+    }
+
+    #[test]
+    fn who_stands_for_a_node_has_its_rank_and_nobody_elses_changes() {
+        let set = |nodes: &[u32]| nodes.iter().copied().map(NodeIndex).collect::<NodeSet>();
+        let before = Segment {
+            from: Timestamp::EPOCH,
+            to: None,
+            nodes: set(&[3, 5, 7, 9]),
+            gpus: BTreeMap::new(),
+            spares: set(&[5]),
+            stands_for: BTreeMap::new(),
+            envelope_mw: MilliWatts::from_watts(1400),
+            reason: SegmentReason::Placed,
+        };
+        let rank = |segment: &Segment, n| segment.rank(NodeIndex(n));
+        let ranks = [3, 5, 7, 9, 11].map(|n| rank(&before, n));
+        assert_eq!(ranks, [Some(0), Some(3), Some(1), Some(2), None]);
+        let after = Segment {
+            nodes: set(&[5, 7, 9]),
+            spares: NodeSet::new(),
+            stands_for: BTreeMap::from([(NodeIndex(5), NodeIndex(3))]),
+            ..before
+        };
+        assert_eq!(
+            [5, 7, 9].map(|n| rank(&after, n)),
+            [Some(0), Some(1), Some(2)]
+        );
+        let last = Segment {
+            nodes: set(&[1, 5, 7]),
+            stands_for: BTreeMap::from([
+                (NodeIndex(5), NodeIndex(3)),
+                (NodeIndex(1), NodeIndex(9)),
+            ]),
+            ..after
+        };
+        assert_eq!(
+            [5, 7, 1].map(|n| rank(&last, n)),
+            [Some(0), Some(1), Some(2)]
+        );
     }
 }

@@ -9,6 +9,10 @@ tokens! {
         LeaseState = "lease.state",
         /// A lease's terms changed.
         LeaseTerms = "lease.terms",
+        /// A lease gave up some of its nodes by request and goes on with the others.
+        LeaseShrunk = "lease.shrunk",
+        /// Another node took the place of one of a lease's nodes.
+        LeaseNodeReplaced = "lease.node-replaced",
         /// A condition of a lease came or went.
         LeaseCondition = "lease.condition",
         /// Hardware was given to a request.

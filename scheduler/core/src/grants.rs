@@ -50,9 +50,13 @@ impl State {
             | LeaseState::Cancelled
             | LeaseState::Failed => return None,
         };
-        let segment = lease.segment()?;
+        let last = lease.segment()?;
+        let segment = lease.segment_with(index)?;
+        let has_it = last.nodes.contains(index);
+        // A node that has left is told to end it until the return of its hardware is recorded.
+        let order = if has_it { order } else { Order::End };
         let cap = lease.spec.gpu_cap_watts;
-        let rank = segment.nodes.rank(index)?;
+        let rank = segment.rank(index)?;
         Some(Grant {
             version: Version::CURRENT,
             cell: self.settings.cell.clone(),
@@ -66,8 +70,8 @@ impl State {
             account: lease.spec.account.clone(),
             side: lease.side,
             class: lease.spec.class,
-            starts_at: segment.from,
-            access_end: lease.access_end,
+            starts_at: lease.start.unwrap_or(segment.from),
+            access_end: if has_it { lease.access_end } else { segment.to },
             wipe_not_before: lease.wipe_not_before,
             notice: lease.notice(),
             disconnect_policy: DisconnectPolicy::EnforceAtEnd,
@@ -83,7 +87,8 @@ impl State {
         let Some(node) = self.nodes.get(&index) else {
             return Vec::new();
         };
-        let some = lease.segment().and_then(|segment| segment.gpus.get(&index));
+        let segment = lease.segment_with(index);
+        let some = segment.and_then(|segment| segment.gpus.get(&index));
         (0_u8..)
             .zip(&node.fleet.gpus)
             .filter(|(slot, _)| some.is_none_or(|slots| slots.contains(*slot)))

@@ -2,6 +2,7 @@
 //! through here, whether it was decided, loaded or replayed.
 
 use crate::lease::wake_time;
+use crate::maintenance::leaving;
 use crate::node::Node;
 use crate::state::{Changed, State};
 use leasehold_common::account::Account;
@@ -97,7 +98,8 @@ impl State {
     }
 
     /// Books what a lease was given some time ago, by whatever policy that was.
-    fn book_again(&mut self, lease: &LeaseRecord) -> Result<(), BookError> {
+    pub(crate) fn book_again(&mut self, lease: &LeaseRecord) -> Result<(), BookError> {
+        self.book_leaving(lease);
         match self.booking_of(lease) {
             Some(booking) if gives_back(lease) => self.cell.book_ended(booking, lease.since),
             Some(booking) => self.cell.book_again(booking),
@@ -136,7 +138,9 @@ impl State {
     /// Frees whatever a lease still has booked.
     pub(crate) fn unbook(&mut self, lease: &LeaseRecord) {
         self.cell.unbook(lease.id);
-        for node in lease.nodes() {
+        self.cell.unbook(leaving(lease.id));
+        let former = lease.former();
+        for node in lease.nodes().chain(former.iter()) {
             if let Some(node) = self.nodes.get_mut(&node) {
                 node.leases.remove(&lease.id);
             }

@@ -173,6 +173,7 @@ impl State {
             frozen: None,
             admissions: VecDeque::new(),
             progressed: BTreeSet::new(),
+            wanting: BTreeMap::new(),
             ahead: Ahead::unplanned(),
             draft: Draft::default(),
         }
@@ -249,6 +250,10 @@ impl State {
         {
             state.strangers.entry(name).or_default().presence = Presence::Here;
         }
+        let nodes: Vec<NodeIndex> = state.nodes.keys().copied().collect();
+        nodes
+            .into_iter()
+            .for_each(|index| state.want_mending_on(index));
         state.hold_liveness(now);
         state.progressed = state.unfinished().map(|lease| lease.id).collect();
         Ok(state)

@@ -1,8 +1,8 @@
 //! Maintenance in the packing engine, which knows leases only.
 //!
 //! The engine books for a number and an account. A maintenance gets a number of a range that lease
-//! numbers never reach, and the name of an account that cannot be created. This file is the only
-//! place that knows either: everything else asks [`Booker::of`].
+//! numbers never reach, and the name of an account that cannot be created; so does what is on its way
+//! back from a lease that goes on. This file is the only place that knows any of it: everything else asks [`Booker::of`].
 
 use crate::state::State;
 use leasehold_common::class::Class;
@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 
 /// Numbers from here on stand for maintenance: no cell counts its leases so far in a million years.
 const FIRST: u64 = 1 << 62;
+
+/// Numbers from here on stand for what is on its way back from a lease that goes on without it.
+const LEAVING: u64 = 1 << 61;
 
 /// Who a maintenance is booked for. Accounts of this name are refused.
 pub(crate) const HOLDER: &str = "maintenance";
@@ -30,6 +33,7 @@ impl Booker {
     pub const fn of(number: LeaseId) -> Self {
         match number.0 {
             n if n >= FIRST => Self::Maintenance(MaintenanceId(n - FIRST)),
+            n if n >= LEAVING => Self::Lease(LeaseId(n - LEAVING)),
             _ => Self::Lease(number),
         }
     }
@@ -43,6 +47,11 @@ impl Booker {
     }
 }
 
+/// What the engine calls the hardware on its way back from a lease that goes on without it.
+pub(crate) const fn leaving(id: LeaseId) -> LeaseId {
+    LeaseId(LEAVING + id.0)
+}
+
 const fn number(id: MaintenanceId) -> LeaseId {
     LeaseId(FIRST + id.0)
 }
@@ -50,10 +59,11 @@ const fn number(id: MaintenanceId) -> LeaseId {
 /// Says of maintenance what the engine says of the number it knows it by.
 pub(crate) fn in_words_of_people(why: &mut Explanation) {
     for unblock in &mut why.unblocked_by {
-        if let Unblock::LeaseEnds { lease, at } = *unblock
-            && let Booker::Maintenance(maintenance) = Booker::of(lease)
-        {
-            *unblock = Unblock::MaintenanceEnds { maintenance, at };
+        if let Unblock::LeaseEnds { lease, at } = *unblock {
+            *unblock = match Booker::of(lease) {
+                Booker::Maintenance(maintenance) => Unblock::MaintenanceEnds { maintenance, at },
+                Booker::Lease(lease) => Unblock::LeaseEnds { lease, at },
+            };
         }
     }
 }

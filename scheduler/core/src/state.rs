@@ -97,6 +97,8 @@ pub struct State {
     pub(crate) admissions: VecDeque<Admission>,
     /// Leases whose nodes have said something since the last batch.
     pub(crate) progressed: BTreeSet<LeaseId>,
+    /// Leases with a node that may not be able to serve them, and when they are looked at.
+    pub(crate) wanting: BTreeMap<LeaseId, Timestamp>,
     /// What is planned for leases that wait.
     pub(crate) ahead: Ahead,
     pub(crate) draft: Draft,
@@ -150,7 +152,10 @@ impl State {
             .first()
             .map(|(at, _)| *at + crate::lease::CLOSED_KEPT);
         let maintenance = self.next_maintenance_wake();
-        [lease, node, trim, maintenance].into_iter().flatten().min()
+        [lease, node, trim, maintenance, self.next_mending()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The ledger record under `key` as it is stored; `None` where there is none.
@@ -250,7 +255,10 @@ impl State {
             .map(|id| &self.leases[id]);
         leases
             .filter(|lease| lease.state.holds_hardware() || lease.state == LeaseState::Settling)
-            .map(|lease| lease.gpus(self.gpus_per_node(lease)))
+            .map(|lease| {
+                let per_node = self.gpus_per_node(lease);
+                lease.gpus(per_node) + lease.gpus_leaving(per_node)
+            })
             .sum()
     }
 

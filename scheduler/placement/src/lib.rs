@@ -58,5 +58,8 @@ mod request;
 pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
 pub use leasehold_common::policy::Policy;
-pub use plan::{Score, any_fits, could_hold, first_fit, plan, surplus, victims};
+pub use plan::{
+    Gang, Score, Shrunk, any_fits, could_hold, drop_nodes, first_fit, plan, replace, shape_of,
+    shrink, spare_for, surplus, victims,
+};
 pub use request::{End, Request};

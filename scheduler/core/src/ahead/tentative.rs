@@ -36,6 +36,16 @@ impl State {
         self.lift(planned);
     }
 
+    /// Lifts everything that is planned on nodes of a SKU: a lease that has hardware and loses a node of
+    /// it comes before those that have none.
+    pub(crate) fn lift_sku(&mut self, sku: &SkuName) {
+        let planned = self.in_engine();
+        let of_sku: Vec<LeaseId> = planned
+            .filter(|id| self.leases[id].spec.sku == *sku)
+            .collect();
+        self.lift(of_sku);
+    }
+
     /// Lifts what is planned on these nodes for leases after a place in the order; for all of them
     /// where no place is given.
     pub(super) fn lift_after(&mut self, rank: Option<Rank>, nodes: &BTreeSet<NodeIndex>) {

@@ -3,7 +3,7 @@
 use super::{CLOSED_KEPT, CLOSED_MAX, PENDING_MAX, RETURN_MAX, SETTLE_MAX};
 use crate::draft::Entry;
 use crate::state::State;
-use leasehold_common::ids::LeaseId;
+use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::keys::Key;
 use leasehold_common::lease::{Condition, ConditionKind, LeaseState};
 use leasehold_common::log::{Attributes, EventName, Subject};
@@ -32,6 +32,13 @@ impl State {
 
     fn due(&mut self, id: LeaseId, now: Timestamp) {
         let lease = &self.leases[&id];
+        if super::leavers_due(lease).is_some_and(|at| at <= now) {
+            let late = lease.former().minus(&lease.progress.lost);
+            if self.lose_nodes(id, &late, now) {
+                self.reindex_lease(id);
+            }
+            return;
+        }
         let ended = lease.access_end.is_some_and(|end| end <= now);
         match lease.state {
             LeaseState::Requested => {
@@ -82,13 +89,15 @@ impl State {
     /// Sends a booked lease's grants out, once its nodes are rid of those before it. A node that is
     /// late in giving hardware back delays whoever is next; it never has two grants for one GPU.
     pub(crate) fn prepare_when_free(&mut self, id: LeaseId, now: Timestamp) {
-        let late: NodeSet = self.leases[&id]
-            .nodes()
-            .filter(|index| {
-                let mut holds = self.cell.holds(*index);
-                holds.any(|hold| hold.awaiting_return && hold.lease != id)
-            })
-            .collect();
+        let mut late = self.late_nodes(id);
+        let is_known = self.leases[&id]
+            .conditions
+            .contains_key(&ConditionKind::Delayed);
+        if !late.is_empty() && !is_known {
+            // Whoever is late may be so for long: it goes elsewhere, if that is free.
+            self.plan_again(id, late.iter().collect(), now);
+            late = self.late_nodes(id);
+        }
         if late.is_empty() {
             return self.prepare(id, now);
         }
@@ -112,6 +121,15 @@ impl State {
         self.set_timer(id, Some(now + LATE_RETRY));
     }
 
+    /// Nodes of a lease that are not back from the lease before.
+    fn late_nodes(&self, id: LeaseId) -> NodeSet {
+        let is_late = |index: &NodeIndex| {
+            let mut holds = self.cell.holds(*index);
+            holds.any(|hold| hold.awaiting_return && hold.lease != id)
+        };
+        self.leases[&id].nodes().filter(is_late).collect()
+    }
+
     /// Its start has come and not every node is ready.
     fn delay(&mut self, id: LeaseId, now: Timestamp) {
         let lease = &self.leases[&id];
@@ -126,8 +144,9 @@ impl State {
         };
         self.set_condition(id, ConditionKind::Delayed, Some(condition));
         // Its start has passed, so the next thing due is its end.
-        let end = self.leases[&id].access_end;
-        self.set_timer(id, end);
+        let lease = &self.leases[&id];
+        let next = [lease.access_end, super::leavers_due(lease)];
+        self.set_timer(id, next.into_iter().flatten().min());
     }
 
     /// Access has ended: the nodes are to give the hardware back.
@@ -142,10 +161,18 @@ impl State {
     /// goes on without them. Their hardware stays blocked until they are heard of or released by
     /// an operator.
     fn give_up_nodes(&mut self, id: LeaseId, now: Timestamp) {
-        for index in self.leases[&id].outstanding().iter() {
+        let missing = self.leases[&id].outstanding();
+        if self.lose_nodes(id, &missing, now) {
+            self.settle(id, now);
+        }
+    }
+
+    /// Gives nodes of a lease up; says whether the batch had room for all.
+    fn lose_nodes(&mut self, id: LeaseId, nodes: &NodeSet, now: Timestamp) -> bool {
+        for index in nodes.iter() {
             if self.draft.is_full() {
                 self.set_timer(id, Some(now));
-                return;
+                return false;
             }
             let Some(node) = self.nodes.get_mut(&index) else {
                 continue;
@@ -174,7 +201,7 @@ impl State {
                 ..Entry::default()
             },
         );
-        self.settle(id, now);
+        true
     }
 
     /// Every node has given the hardware back or is given up.

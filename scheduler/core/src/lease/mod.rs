@@ -1,15 +1,18 @@
 //! Leases: how they get hardware, keep it, and give it back.
 //!
 //! [`place`] asks the packing engine and books within the [`quota`], [`progress`] follows the nodes' acknowledgements,
-//! [`clock`] does what is due, [`reclaim`] says what would be taken back. Each moves a lease only along [`LeaseState::may_become`].
+//! [`clock`] does what is due, [`nodes`] changes its nodes, [`mend`] plans those again that cannot serve, [`reclaim`] says what would be taken back. Each moves a lease only along [`LeaseState::may_become`].
 
 mod clock;
 mod condition;
+mod mend;
+mod nodes;
 mod place;
 mod progress;
 mod quota;
 mod reclaim;
 
+pub(crate) use nodes::Having;
 pub(crate) use quota::OverQuota;
 
 use crate::draft::Entry;
@@ -38,6 +41,25 @@ const SETTLE_MAX: Span = Span::from_hours(24);
 
 /// When a lease has something to do although nothing happens.
 pub(crate) fn wake_time(lease: &LeaseRecord, settings: &CoreSettings) -> Option<Timestamp> {
+    let moves_on = moves_on(lease, settings);
+    [moves_on, leavers_due(lease)].into_iter().flatten().min()
+}
+
+/// When the nodes that a lease has given up should be back from it; absent where none is missing.
+fn leavers_due(lease: &LeaseRecord) -> Option<Timestamp> {
+    let goes_on = matches!(
+        lease.state,
+        LeaseState::Preparing | LeaseState::Active | LeaseState::Draining
+    );
+    let is_whole = || lease.former().minus(&lease.progress.lost).is_empty();
+    // Most leases have never given anything up.
+    if !goes_on || lease.placement.len() < 2 || is_whole() {
+        return None;
+    }
+    lease.segment().map(|segment| segment.from + RETURN_MAX)
+}
+
+fn moves_on(lease: &LeaseRecord, settings: &CoreSettings) -> Option<Timestamp> {
     match lease.state {
         LeaseState::Requested => {
             let earliest = lease.explanation.as_ref().and_then(|why| why.earliest);

@@ -11,6 +11,7 @@ use leasehold_common::log::{Actor, Attributes, EventName, Inputs};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
 use leasehold_placement::{Booking, Decision, Plan, Request, plan};
+use std::collections::BTreeMap;
 
 impl State {
     /// What the packing engine says to a request now.
@@ -90,16 +91,7 @@ impl State {
 
     /// Writes a plan into a lease's record.
     pub(crate) fn enter_plan(&self, lease: &mut LeaseRecord, plan: Plan) {
-        let sku = self.settings.skus.get(&lease.spec.sku);
-        let envelope = plan
-            .nodes
-            .iter()
-            .filter_map(|node| {
-                let sku = sku?;
-                let taken = plan.gpus.get(&node).map_or(sku.gpus, |slots| slots.len());
-                Some(sku.envelope_capped(taken, lease.spec.gpu_cap_watts))
-            })
-            .sum();
+        let envelope = self.envelope_of(lease, &plan.nodes, &plan.gpus);
         lease.start = Some(plan.start);
         lease.access_end = plan.end;
         lease.wipe_not_before = plan.end.map(|end| end + lease.spec.class.wipe_delay());
@@ -109,6 +101,7 @@ impl State {
             nodes: plan.nodes,
             gpus: plan.gpus,
             spares: plan.spares,
+            stands_for: BTreeMap::new(),
             envelope_mw: envelope,
             reason: SegmentReason::Placed,
         });

@@ -1,10 +1,11 @@
 //! What nodes say about the leases they serve.
 
 use crate::draft::Entry;
+use crate::maintenance::leaving;
 use crate::state::{Freeze, State};
 use leasehold_common::grant::{AckRecord, AckState, LeaseAck};
 use leasehold_common::ids::{LeaseId, NodeIndex, NodeName};
-use leasehold_common::lease::{Condition, ConditionKind, LeaseRecord, LeaseState};
+use leasehold_common::lease::{Condition, ConditionKind, LeaseRecord, LeaseState, Shape};
 use leasehold_common::log::{Attributes, EventName};
 use leasehold_common::node::{NodeState, StateReason};
 use leasehold_common::node_set::NodeSet;
@@ -124,16 +125,20 @@ impl State {
         let releasing =
             matches!(state, LeaseState::Releasing | LeaseState::Settling) || state.is_over();
         let (mut ready, mut returned, mut refused) = (vec![], vec![], vec![]);
-        for index in lease
+        let former = lease.former();
+        let now_its = lease
             .nodes()
-            .filter(|n| !lease.progress.returned.contains(*n))
-        {
+            .filter(|n| !lease.progress.returned.contains(*n));
+        for index in now_its.chain(former.iter()) {
             let Some(ack) = self.ack_of(index, id) else {
                 continue;
             };
             match ack.state {
                 AckState::Serving if ack.term == term => ready.push(index),
-                AckState::Returned if releasing => returned.push(index),
+                AckState::Returned if releasing || former.contains(index) => returned.push(index),
+                // What it says of a lease that has left it is no answer to terms of today.
+                AckState::Accepted | AckState::Serving | AckState::Refused
+                    if former.contains(index) => {}
                 AckState::Refused if ack.term == term => refused.push(index),
                 // Not yet, not any more, or of other terms than those in force.
                 AckState::Accepted | AckState::Serving | AckState::Returned | AckState::Refused => {
@@ -141,11 +146,15 @@ impl State {
             }
         }
         ready.retain(|index| !lease.progress.ready.contains(*index));
-        if !ready.is_empty() {
+        refused.retain(|index| !lease.progress.ready.contains(*index));
+        // The last one that was missing may have left.
+        let all = state == LeaseState::Preparing
+            && lease.nodes().all(|n| lease.progress.ready.contains(n));
+        if all || !ready.is_empty() {
             self.nodes_ready(id, ready, now);
         }
-        if state == LeaseState::Preparing && !refused.is_empty() {
-            return self.nodes_refused(id, &refused, now);
+        if !releasing && !refused.is_empty() && self.nodes_refused(id, &refused, now) {
+            return;
         }
         // Each node that had been given up is a record of its own: what is too much for one batch is
         // taken with the next.
@@ -200,6 +209,7 @@ impl State {
         );
         for index in returned {
             self.cell.release_node(id, index);
+            self.cell.release_node(leaving(id), index);
             self.draft.effects.push(crate::event::Effect::Grants(index));
             if let Some(node) = self.nodes.get_mut(&index) {
                 node.leases.remove(&id);
@@ -275,10 +285,16 @@ impl State {
             .copied()
     }
 
-    /// Nodes say no to a lease that is being prepared: it cannot start, and ends on all of them. The
-    /// order to end it goes to those that refused as well, and their hardware counts as given back
-    /// when they answer it: an agent that has not heard it might still take the lease up.
-    fn nodes_refused(&mut self, id: LeaseId, refused: &[NodeIndex], now: Timestamp) {
+    /// Nodes say no to a lease they do not serve yet: they are taken out, and others are looked for.
+    /// The order to end it goes to them as well, and their hardware counts as given back when they
+    /// answer it: an agent that has not heard it might still take the lease up. What more nodes refuse
+    /// than can be looked for together is the lease's fault: it ends on all. Says whether it does.
+    fn nodes_refused(&mut self, id: LeaseId, refused: &[NodeIndex], now: Timestamp) -> bool {
+        let is_news = |index: &NodeIndex| self.nodes[index].fleet.state != NodeState::Quarantined;
+        if refused.len() <= AT_ONCE && !refused.iter().any(is_news) {
+            // It has been said, and others are being looked for.
+            return false;
+        }
         let first = refused[0];
         let name = self.nodes[&first].fleet.name.clone();
         let said = self.ack_of(first, id).map_or_else(String::new, |ack| {
@@ -306,7 +322,14 @@ impl State {
             nodes: Some(nodes),
         };
         self.set_condition(id, ConditionKind::Delayed, Some(condition));
-        self.end_now(id, &detail, None, now);
+        let is_at_fault =
+            refused.len() > AT_ONCE || matches!(self.leases[&id].spec.shape, Shape::Unit { .. });
+        if is_at_fault && self.leases[&id].state == LeaseState::Preparing {
+            self.end_now(id, &detail, None, now);
+            return true;
+        }
+        self.wanting.insert(id, now);
+        false
     }
 }
 

@@ -45,6 +45,7 @@ impl State {
         self.cell.set_condition(index, condition);
         if is_news {
             self.stir_node(index);
+            self.want_mending_on(index);
         }
     }
 

@@ -225,6 +225,7 @@ impl State {
         }
         let unreachable: NodeSet = lease
             .outstanding()
+            .minus(&lease.former())
             .iter()
             .filter(|n| {
                 self.nodes

@@ -2,7 +2,7 @@
 
 use crate::state::State;
 use leasehold_common::account::Account;
-use leasehold_common::api::{AccountView, ConditionView, LeaseView};
+use leasehold_common::api::{AccountView, ConditionView, LeaseView, SegmentView};
 use leasehold_common::hostlist;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{LeaseRecord, LeaseState};
@@ -62,6 +62,8 @@ impl State {
             end: lease.access_end,
             closed: lease.closed,
             nodes: self.fold(&nodes),
+            nodes_leaving: self.fold(&lease.former()),
+            segments: self.segment_views(lease),
             node_count: count as u64,
             nodes_ready: lease.progress.ready.len() as u64,
             nodes_returned: lease.progress.returned.len() as u64,
@@ -75,6 +77,21 @@ impl State {
             gpu_cap_watts: lease.spec.gpu_cap_watts,
             name: lease.spec.name.clone(),
         }
+    }
+
+    /// Where a lease was and is, where that has changed.
+    fn segment_views(&self, lease: &LeaseRecord) -> Vec<SegmentView> {
+        let has_changed = lease.placement.len() > 1;
+        let segments = lease.placement.iter().filter(|_| has_changed);
+        segments
+            .map(|segment| SegmentView {
+                from: segment.from,
+                to: segment.to,
+                nodes: self.fold(&segment.nodes),
+                spares: self.fold(&segment.spares),
+                reason: segment.reason.clone(),
+            })
+            .collect()
     }
 
     fn condition_views(&self, lease: &LeaseRecord) -> Vec<ConditionView> {

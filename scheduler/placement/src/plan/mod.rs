@@ -16,8 +16,10 @@ mod hope;
 mod limits;
 mod never;
 mod reclaim;
+mod replace;
 mod rules;
 mod score;
+mod shrink;
 mod small;
 mod surplus;
 mod survey;
@@ -27,7 +29,9 @@ mod window;
 
 pub use hope::{any_fits, could_hold, first_fit};
 pub use reclaim::victims;
+pub use replace::{replace, spare_for};
 pub use score::Score;
+pub use shrink::{Gang, Shrunk, drop_nodes, shape_of, shrink};
 pub use surplus::surplus;
 
 use crate::cell::Cell;
