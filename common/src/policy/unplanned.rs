@@ -6,13 +6,6 @@ use super::{Finding, Policy};
 /// Everything in a policy that would decide nothing.
 pub fn unplanned(policy: &Policy) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (place, rate) in &policy.sanitising_per_hour {
-        found.push(Finding {
-            field: format!("sanitising_per_hour.{place}"),
-            value: rate.to_string(),
-            allowed: "absent: nothing plans by a rate of cleaning yet".into(),
-        });
-    }
     for (sku, isolation) in &policy.isolation {
         if isolation.mig_colocation {
             found.push(Finding {
@@ -38,12 +31,6 @@ mod tests {
         )
         .unwrap();
         let fields: Vec<_> = unplanned(&policy).into_iter().map(|f| f.field).collect();
-        assert_eq!(
-            fields,
-            [
-                "sanitising_per_hour.hall-a",
-                "isolation.gb200.mig_colocation"
-            ]
-        );
+        assert_eq!(fields, ["isolation.gb200.mig_colocation"]);
     }
 }

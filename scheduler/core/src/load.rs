@@ -147,6 +147,7 @@ impl State {
         for sku in settings.skus.iter() {
             cell.describe(sku.clone());
         }
+        cell.adopt(&settings.policy);
         Self {
             settings,
             policies: Policies::new(built_in),
@@ -232,6 +233,7 @@ impl State {
                 .map_err(|source| LoadError::Booked { lease: id, source })?;
         }
         state.take_maintenance(loaded.maintenance)?;
+        state.cell.recount_passes();
         // What is left was said by nodes that are not admitted; it counts once they are.
         for (name, report) in reports {
             state.strangers.entry(name).or_default().report = Some(Box::new(report));
@@ -304,6 +306,7 @@ impl State {
                 .map_err(|source| LoadError::Booked { lease: id, source })?;
         }
         self.take_maintenance(all.maintenance)?;
+        self.cell.recount_passes();
         for (name, report) in all.reports {
             self.said(&name, |said| *said.report = Some(Box::new(report)));
         }

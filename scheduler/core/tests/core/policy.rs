@@ -1,12 +1,13 @@
 //! Policies as an operator meets them: set, tried out, rolled back, and remembered.
 
-use crate::fixture::{Cell, minutes, nodes, wish};
-use leasehold_common::api::{PolicyChange, ProblemCode, RollbackPolicy, SetPolicy};
+use crate::fixture::{Cell, gpus, minutes, nodes, wish};
+use leasehold_common::api::{CreateLease, PolicyChange, ProblemCode, RollbackPolicy, SetPolicy};
 use leasehold_common::class::Class;
 use leasehold_common::ids::{Generation, LeaseId};
 use leasehold_common::lease::LeaseState as S;
 use leasehold_common::log::EventName;
 use leasehold_common::policy::Policy;
+use leasehold_common::time::Timestamp;
 use leasehold_core::command::{Command, Query, View, Write, Written};
 
 fn set(text: &str) -> Command {
@@ -223,4 +224,98 @@ fn a_retry_of_a_policy_is_known() {
     assert_eq!(change(again).version.number, 1);
     let other = cell.ask_as("p1", set("turnaround = \"50m\"")).unwrap_err();
     assert_eq!(other.code, ProblemCode::IdempotencyMismatch);
+}
+
+/// One GPU of `h000` for the house.
+fn research() -> CreateLease {
+    CreateLease {
+        account: "research".parse().unwrap(),
+        class: Class::InternalBatch,
+        ..wish(gpus(1))
+    }
+}
+
+#[test]
+fn both_sides_have_gpus_of_a_node_and_keep_them_when_the_policy_is_stricter_again() {
+    let mut cell = Cell::of(1);
+    cell.ask(set("isolation.h200.granularity = \"gpu\""))
+        .unwrap();
+    let tenant = cell.lease(wish(gpus(2)));
+    let house = cell.lease(research());
+    assert_eq!(
+        (cell.state_of(tenant), cell.state_of(house)),
+        (S::Preparing, S::Preparing)
+    );
+
+    let stricter = change(cell.write(dry(back_to(0))).unwrap());
+    let broken: Vec<(LeaseId, &str)> = stricter
+        .breaks
+        .iter()
+        .map(|b| (b.lease, b.rule.as_str()))
+        .collect();
+    assert_eq!(broken, [(house, "isolation.h200.granularity")]);
+    cell.ask(back_to(0)).unwrap();
+    cell.reload([0]);
+    assert_eq!(
+        (cell.state_of(tenant), cell.state_of(house)),
+        (S::Preparing, S::Preparing),
+        "what was booked stays booked"
+    );
+    let another = cell.lease(research());
+    assert_eq!(
+        cell.state_of(another),
+        S::Requested,
+        "and nobody joins them"
+    );
+}
+
+#[test]
+fn no_lease_starts_before_the_nodes_ahead_of_it_can_be_cleaned() {
+    let mut cell = Cell::of(3);
+    cell.ask(set(
+        "turnaround = \"10m\"\nsanitising_per_hour = { \"/\" = 1 }",
+    ))
+    .unwrap();
+    let ends = [
+        cell.lease(wish(nodes(1))),
+        cell.lease(wish(nodes(1))),
+        cell.lease(wish(nodes(1))),
+    ]
+    .map(|id| cell.record(id).access_end.unwrap());
+    assert!(
+        ends.iter().all(|end| *end == ends[0]),
+        "all three end together"
+    );
+    let earliest = |cell: &mut Cell, count| {
+        let id = cell.lease(wish(nodes(count)));
+        let why = cell.record(id).explanation.clone().unwrap();
+        let cleaning = why
+            .reasons
+            .iter()
+            .any(|r| r.detail.contains("1 an hour in all of the cell"));
+        (id, why.earliest.unwrap(), cleaning)
+    };
+    let hour = |n: i64| {
+        let begun = ends[0].unix_ms() / 3_600_000;
+        Timestamp::from_unix_ms((begun + n) * 3_600_000) + minutes(10)
+    };
+    let (first, at, _) = earliest(&mut cell, 1);
+    assert_eq!(
+        at,
+        ends[0] + minutes(10),
+        "the first node is cleaned at once"
+    );
+    let (second, at, _) = earliest(&mut cell, 1);
+    assert_eq!(at, hour(1), "the next an hour later");
+    let (third, at, _) = earliest(&mut cell, 1);
+    assert_eq!(at, hour(2));
+    cell.reload([0, 1, 2]);
+    cell.tell([]);
+    let starts =
+        [first, second, third].map(|id| cell.record(id).explanation.clone().unwrap().earliest);
+    assert_eq!(
+        starts,
+        [Some(ends[0] + minutes(10)), Some(hour(1)), Some(hour(2))],
+        "a new leader promises the same"
+    );
 }

@@ -151,6 +151,19 @@ pub enum BookError {
         /// The node.
         node: NodeIndex,
     },
+    /// Hardware would not be clean in time: it waits for an hour in which policy lets it be cleaned.
+    #[error(
+        "node {node} would not be cleaned in time between lease {lease} and lease {other}: the hours \
+         before are full"
+    )]
+    NotClean {
+        /// The lease.
+        lease: LeaseId,
+        /// The lease that has the node before or after it.
+        other: LeaseId,
+        /// The node.
+        node: NodeIndex,
+    },
     /// A domain would serve both sides at one time, and policy keeps them apart by domains.
     #[error(
         "node {node} would serve lease {lease} of the {side} side, and lease {other} of the other side \
@@ -218,6 +231,7 @@ impl Cell {
     pub fn unbook(&mut self, lease: LeaseId) {
         if let Some(booked) = self.bookings.remove(&lease) {
             self.spare(&booked.booking);
+            self.give_passes(&booked.booking);
             self.index.begin_many();
             for index in booked.booking.nodes.iter() {
                 self.held(index).drop_hold(lease);
@@ -247,7 +261,11 @@ impl Cell {
                 self.check_beside(index, &booked.booking, &pieces, (from, to), None)?;
             }
         }
-        self.change_holds(lease, |hold| hold.to = to);
+        let passes = self.move_end(lease, to, true)?;
+        self.change_holds(lease, |node, hold| {
+            hold.to = to;
+            hold.pass = passes.get(&node).copied().or(to);
+        });
         self.change_times(lease, |booking| booking.to = to);
         Ok(())
     }
@@ -283,9 +301,12 @@ impl Cell {
         let booked = self.bookings.get_mut(&lease).expect("looked at above");
         booked.awaiting_return = true;
         let (from, to) = (booked.booking.from, booked.booking.to);
-        self.change_holds(lease, |hold| {
+        let passes = self.move_end(lease, to, false);
+        let passes = passes.expect("nobody asked whether it is clean in time");
+        self.change_holds(lease, |node, hold| {
             hold.from = from;
             hold.to = to;
+            hold.pass = passes.get(&node).copied().or(to);
             hold.awaiting_return = true;
         });
     }
@@ -299,6 +320,8 @@ impl Cell {
         if !booked.booking.nodes.remove(node) {
             return;
         }
+        // What has come back was cleaned or is about to be; what was never used is not.
+        let is_taken_back = !booked.awaiting_return && booked.booking.is_let();
         let minutes = booked.booking.minutes();
         let load = self.load(node, &self.bookings[&lease].booking);
         let booked = self.bookings.get_mut(&lease).expect("looked at above");
@@ -308,8 +331,32 @@ impl Cell {
             self.bookings.remove(&lease);
         }
         self.grid.spare(&[load], minutes);
+        if is_taken_back && self.is_washing() {
+            self.uncount_pass_of(lease, node);
+        }
         self.held(node).drop_hold(lease);
         self.restance(node);
+    }
+
+    /// Counts the passes of a booking for another end.
+    fn move_end(
+        &mut self,
+        lease: LeaseId,
+        to: Option<Timestamp>,
+        is_asked: bool,
+    ) -> Result<BTreeMap<NodeIndex, Timestamp>, BookError> {
+        if !self.is_washing() {
+            return Ok(BTreeMap::new());
+        }
+        let booking = self.bookings[&lease].booking.clone();
+        self.give_passes(&booking);
+        let moved = self.take_passes(&booking, to, is_asked);
+        if moved.is_err() {
+            for index in booking.nodes.iter() {
+                self.count_pass_of(lease, index);
+            }
+        }
+        moved
     }
 
     /// Changes when a booking is, and with it when its watts are.
@@ -386,6 +433,8 @@ impl Cell {
             let times = (booking.from, booking.to);
             self.check_beside(index, booking, &pieces, times, apart)?;
         }
+        let passes = self.take_passes(&booked.booking, booked.booking.to, apart.is_none())?;
+        let booking = &booked.booking;
         let holder = Arc::new(Holder {
             account: booking.account.clone(),
             class: booking.class,
@@ -401,6 +450,7 @@ impl Cell {
                 account,
                 from: booking.from,
                 to: booking.to,
+                pass: passes.get(&index).copied().or(booking.to),
                 slots: booking.slots(index),
                 pieces,
                 host: booking.host,
@@ -475,7 +525,7 @@ impl Cell {
         self.node_mut(index).expect("booked nodes exist")
     }
 
-    fn change_holds(&mut self, lease: LeaseId, change: impl Fn(&mut Hold)) {
+    fn change_holds(&mut self, lease: LeaseId, change: impl Fn(NodeIndex, &mut Hold)) {
         // The set is taken out for the loop, so that the nodes can be changed under it uncopied.
         let booked = self.bookings.get_mut(&lease).expect("callers looked");
         let nodes = std::mem::take(&mut booked.booking.nodes);
@@ -483,7 +533,7 @@ impl Cell {
         for index in nodes.iter() {
             let node = self.held(index);
             let mut hold = node.drop_hold(lease).expect("a booked node has its hold");
-            change(&mut hold);
+            change(index, &mut hold);
             node.add(hold);
             self.restance(index);
         }

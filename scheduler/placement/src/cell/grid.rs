@@ -55,6 +55,11 @@ impl Grid {
             .filter(|unit| self.book.bound(*unit).is_some())
     }
 
+    /// A unit and all above it.
+    pub(super) fn above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + use<'_> {
+        std::iter::successors(Some(unit), |unit| self.units[unit.0 as usize].parent)
+    }
+
     pub(super) fn admit(&mut self, node: NodeIndex, path: &TopologyPath) {
         let unit = self.unit(&path.unit(Locality::Domain));
         if self.of_node.len() <= node.as_usize() {
@@ -63,7 +68,8 @@ impl Grid {
         self.of_node[node.as_usize()] = Some(unit);
     }
 
-    fn unit(&mut self, prefix: &Prefix) -> UnitId {
+    /// The number of a unit.
+    pub(super) fn unit(&mut self, prefix: &Prefix) -> UnitId {
         if let Some(id) = self.ids.get(prefix) {
             return *id;
         }

@@ -14,6 +14,7 @@ mod check;
 mod grid;
 mod index;
 mod node;
+mod passes;
 mod plain;
 mod pool;
 mod stance;
@@ -69,6 +70,8 @@ pub struct Cell {
     geometries: Vec<Option<Arc<Geometry>>>,
     /// Nodes with slices of GPUs let.
     carved: Carved,
+    /// When hardware is made clean after leases.
+    washing: passes::Washing,
     /// The present, as far as the index is concerned: which bookings have begun.
     now: Timestamp,
 }
@@ -112,6 +115,7 @@ impl Cell {
         for (load, minutes) in self.loads_on(index) {
             self.grid.spare(&[load], minutes);
         }
+        self.move_passes(index, false);
         let known = self.slot(index).take();
         let (condition, holds) = match known {
             Some(node) => {
@@ -138,6 +142,7 @@ impl Cell {
         for (load, minutes) in self.loads_on(index) {
             self.grid.draw(&[load], minutes);
         }
+        self.move_passes(index, true);
     }
 
     /// Says what nodes of a SKU have besides GPUs, and what they draw. Watts, CPU and memory of a SKU
@@ -163,10 +168,11 @@ impl Cell {
         self.grid.set_budget(prefix, budget, booked);
     }
 
-    /// Tells the cell the policy that decides from now on: it keeps hardware apart as that says. What is
-    /// booked stays booked, whether it would be allowed today or not.
+    /// Tells the cell the policy that decides from now on: it keeps hardware apart and makes it clean as
+    /// that says. What is booked stays booked, whether it would be allowed today or not.
     pub fn adopt(&mut self, policy: &Policy) {
         self.index.keep_apart(&policy.isolation);
+        self.adopt_rates(policy);
     }
 
     /// What nodes of a SKU have, where that was said.

@@ -123,6 +123,9 @@ pub struct Hold {
     pub from: Timestamp,
     /// Until this one, when access ends or ended; absent for an open end.
     pub to: Option<Timestamp>,
+    /// When hardware is begun to be made clean after it: at its end, or in an hour after it that has room;
+    /// absent for an open end.
+    pub pass: Option<Timestamp>,
     /// Which GPUs; all sixteen slots where it holds the whole node, however many that has.
     pub slots: GpuSlots,
     /// Which slices of those GPUs, where it has slices; none where it has the GPUs whole.
@@ -207,13 +210,13 @@ impl Node {
             .map_or(4, |(part, _)| part)
     }
 
-    /// When every lease on it has ended; absent where there is none, or one without an end or whose
+    /// When every lease on it has ended and is cleaned up after; absent where there is none, or one without an end or whose
     /// hardware is late.
     pub(super) fn tail(&self) -> Option<Timestamp> {
         let ends = self
             .holds
             .iter()
-            .map(|hold| hold.to.filter(|_| !hold.awaiting_return));
+            .map(|hold| hold.pass.filter(|_| !hold.awaiting_return));
         ends.reduce(|last, end| Some(last?.max(end?)))?
     }
 

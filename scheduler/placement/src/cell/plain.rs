@@ -27,6 +27,7 @@ impl Cell {
                 .map(|sku| (sku.name.clone(), sku.clone()))
                 .collect(),
             budgets: budgets.collect(),
+            passes: self.passes().collect(),
         }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Stance {
     pub(crate) last_side: Option<Side>,
     /// The sides of all leases on it, booked ones too.
     pub(crate) sides: Sides,
-    /// When the first and the last of the leases that have it end; an end that nobody can say is
+    /// When the passes after the first and the last of the leases that have it begin; an end that nobody can say is
     /// later than all others.
     pub(crate) ends: (Timestamp, Timestamp),
     /// When the first booking to come begins; absent where there is none.
@@ -148,7 +148,7 @@ impl Stance {
                 stance.next = stance.next.or(Some(hold.from));
                 continue;
             }
-            let end = hold.to.filter(|_| !hold.awaiting_return).unwrap_or(NEVER);
+            let end = hold.pass.filter(|_| !hold.awaiting_return).unwrap_or(NEVER);
             stance.ends = (stance.ends.0.min(end), stance.ends.1.max(end));
             let tenant = Tenant {
                 account: hold.account,

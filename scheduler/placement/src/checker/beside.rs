@@ -1,7 +1,7 @@
 //! Who may be on a node, or in a domain, beside whom.
 
 use super::{Fleet, Violation};
-use crate::cell::Booking;
+use crate::cell::{Booked, Booking};
 use crate::request::Request;
 use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
@@ -17,14 +17,13 @@ pub(super) fn lets_in(policy: &Policy, request: &Request, other: &Booking, both_
     (across && by_gpu) || (!across && (other.account == request.account || together))
 }
 
-/// What the other side has of a node's domain, on other nodes of the SKU, of all that is there when
-/// the plan would be.
-pub(super) fn check_domain<'a>(
+/// What the other side has of a node's domain, on other nodes of the SKU, when the plan would be there.
+pub(super) fn check_domain(
     fleet: &Fleet,
     policy: &Policy,
     request: &Request,
     node: NodeIndex,
-    there: impl Iterator<Item = &'a Booking>,
+    meets: impl Fn(&Booked, NodeIndex) -> bool,
     found: &mut Vec<Violation>,
 ) {
     if policy.isolation_of(&request.sku).granularity != Granularity::Domain {
@@ -37,10 +36,12 @@ pub(super) fn check_domain<'a>(
         other != node && mate.is_some()
     };
     let side: Side = request.class.side();
-    for other in there {
+    for booked in &fleet.bookings {
+        let other = &booked.booking;
         // What may draw nothing is let to nobody.
-        let is_let = other.gpu_cap_watts != Some(0);
-        if is_let && other.class.side() != side && other.nodes.iter().any(is_mate) {
+        let is_across = other.gpu_cap_watts != Some(0) && other.class.side() != side;
+        let mut nodes = other.nodes.iter();
+        if is_across && nodes.any(|node| is_mate(node) && meets(booked, node)) {
             let lease = other.lease;
             found.push(Violation::DomainShared { node, lease });
         }

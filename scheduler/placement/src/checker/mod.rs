@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod beside;
 mod bounds;
+mod passes;
 mod power;
 mod slices;
 
@@ -31,6 +32,9 @@ pub struct Fleet {
     pub bookings: Vec<Booked>,
     /// What nodes of each SKU have and draw, where that was said.
     pub skus: BTreeMap<SkuName, Sku>,
+    /// When cleaning begins after each booking on each node, where there is a rate of cleaning; at the end
+    /// of the booking where it is not said.
+    pub passes: BTreeMap<(LeaseId, NodeIndex), Timestamp>,
     /// The budgets, as steps: from when, and how many milliwatts; absent for no limit.
     pub budgets: BTreeMap<Prefix, Vec<(Timestamp, Option<u64>)>>,
 }
@@ -160,6 +164,7 @@ pub fn violations(
     check_times(request, now, plan, &mut found);
     check_shape(fleet, request, plan, &mut found);
     check_locality(fleet, request, plan, &mut found);
+    let cleaned = passes::of_plan(fleet, policy, plan);
     for node in plan.nodes.iter() {
         let Some((spec, condition)) = fleet.nodes.get(&node) else {
             found.push(Violation::UnknownNode { node });
@@ -180,6 +185,7 @@ pub fn violations(
             policy,
             now,
             plan,
+            cleaned: cleaned.get(&node).copied(),
         };
         look.check_neighbours(node, &slots, &mut found);
         look.check_host(node, &slots, &mut found);
@@ -350,32 +356,33 @@ struct Look<'a> {
     policy: &'a Policy,
     now: Timestamp,
     plan: &'a Plan,
+    /// When cleaning begins on the node after the plan; absent for an open end.
+    cleaned: Option<Timestamp>,
 }
 
 impl Look<'_> {
     /// The leases that have something of a node when the plan would.
     fn neighbours(&self, node: NodeIndex) -> impl Iterator<Item = &Booking> {
-        self.there().filter(move |other| other.nodes.contains(node))
+        let all = self.fleet.bookings.iter();
+        let there =
+            all.filter(move |other| other.booking.nodes.contains(node) && self.meets(other, node));
+        there.map(|other| &other.booking)
     }
 
-    /// The leases that have anything when the plan would.
-    fn there(&self) -> impl Iterator<Item = &Booking> {
+    /// Whether a booking has one of its nodes, or that is not clean after it, when the plan has its own.
+    fn meets(&self, booked: &Booked, node: NodeIndex) -> bool {
         let turnaround = self.policy.turnaround;
-        let meets = move |booked: &&Booked| {
-            let other = &booked.booking;
-            let other_end = match other.to {
-                // What should be back already is not, and nobody can say when it will be.
-                Some(to) if !booked.awaiting_return && to + turnaround > self.now => {
-                    Some(to + turnaround)
-                }
-                _ => None,
-            };
-            let mine_end = self.plan.end.map(|end| end + turnaround);
-            let mine_is_over = mine_end.is_some_and(|end| end <= other.from);
-            let other_is_over = other_end.is_some_and(|end| end <= self.plan.start);
-            !mine_is_over && !other_is_over
+        let other_end = match passes::begins(self.fleet, booked, node) {
+            // What should be back already is not, and nobody can say when it will be.
+            Some(at) if !booked.awaiting_return && at + turnaround > self.now => {
+                Some(at + turnaround)
+            }
+            _ => None,
         };
-        self.fleet.bookings.iter().filter(meets).map(|b| &b.booking)
+        let mine_end = self.cleaned.map(|at| at + turnaround);
+        let mine_is_over = mine_end.is_some_and(|end| end <= booked.booking.from);
+        let other_is_over = other_end.is_some_and(|end| end <= self.plan.start);
+        !mine_is_over && !other_is_over
     }
 
     fn check_neighbours(&self, node: NodeIndex, slots: &[u8], found: &mut Vec<Violation>) {
@@ -401,8 +408,8 @@ impl Look<'_> {
         }
         let (plan, request) = (self.plan, self.request);
         slices::check(self.fleet, request, plan, node, self.neighbours(node), found);
-        let there = self.there();
-        beside::check_domain(self.fleet, self.policy, self.request, node, there, found);
+        let meets = |other: &Booked, mate| self.meets(other, mate);
+        beside::check_domain(self.fleet, self.policy, self.request, node, meets, found);
     }
 
     fn check_host(&self, node: NodeIndex, slots: &[u8], found: &mut Vec<Violation>) {

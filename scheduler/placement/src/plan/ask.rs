@@ -41,6 +41,8 @@ pub(super) struct Ask<'a> {
     pub(super) sku: Option<(SkuId, &'a SkuIndex)>,
     /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
     pub(super) cap: Option<u32>,
+    /// How many passes of cleaning there are after it at most.
+    pub(super) passes: u32,
     /// Absent for an account that never had anything here.
     pub(super) account: Option<AccountId>,
     /// How hardware of the SKU is kept apart.
@@ -80,6 +82,13 @@ impl<'a> Ask<'a> {
             largest,
             sku,
             cap: request.gpu_cap_watts,
+            passes: match request.shape {
+                Shape::Gpus { .. } | Shape::Slices { .. } => 1,
+                Shape::Nodes { count, spares, .. } => {
+                    count.saturating_mul(spares.saturating_add(1))
+                }
+                Shape::Unit { .. } => sku.map_or(1, |(_, index)| index.nodes),
+            },
             account: cell.index().account(&request.account),
             apart: sku.map(|(_, index)| index.apart).unwrap_or_default(),
             without: None,
@@ -175,6 +184,19 @@ impl<'a> Ask<'a> {
             let serves = hold.serves();
             serves.is_some_and(|theirs| !may_share_domain(side, theirs, apart))
         })
+    }
+
+    /// The same as far as a node is concerned: where cleaning has to wait for its hour, that hour depends on
+    /// what is above the node.
+    pub(super) fn on(&self, node: NodeIndex) -> Self {
+        let Some(end) = self.window.end.filter(|_| self.cell.is_washing()) else {
+            return *self;
+        };
+        let pass = self.cell.last_pass(node, end, self.passes);
+        Self {
+            window: self.window.cleaned_from(pass),
+            ..*self
+        }
     }
 
     /// Whether a hold wants hardware when the request would, and counts.

@@ -16,7 +16,7 @@ use super::limits::Limits;
 use super::rules::judge;
 use super::slices;
 use super::survey::{Seat, Survey};
-use crate::cell::{NEVER, Node, Stance};
+use crate::cell::{Hold, NEVER, Node, Stance};
 use crate::power::{Lasting, Load, Minute};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
@@ -201,6 +201,14 @@ pub(super) fn first_of_gang(
         let ends_at = [booked.booking.to, powered, after].into_iter().flatten();
         ends.extend(ends_at.filter(|at| *at > from && is_in_time(ask, *at)));
     }
+    if ask.cell.is_washing() {
+        let holds = survey
+            .seats
+            .iter()
+            .flat_map(|seat| ask.cell.holds(seat.index));
+        let free = holds.filter_map(|hold| ask.window.free_after(hold));
+        ends.extend(free.filter(|at| *at > from && is_in_time(ask, *at)));
+    }
     ends.into_iter().take(TRIED).find_map(place)
 }
 
@@ -232,10 +240,37 @@ fn turns(ask: &Ask<'_>, node: &Node, instants: &mut Vec<Timestamp>) {
     instants.clear();
     for hold in node.holds.iter().chain(ask.barring_mates(node)) {
         let turns = ask.window.turns(ask.request.end, hold);
+        let queued = first_not_before(ask, node.index, hold);
+        let turns = turns.chain(queued);
         instants.extend(turns.filter(|at| *at > ask.window.start && is_in_time(ask, *at)));
     }
     instants.sort_unstable();
     instants.dedup();
+}
+
+/// The first start at which the request is no longer cleaned up after before a hold, where cleaning has
+/// to wait for its hour: a later end is never cleaned earlier.
+fn first_not_before(ask: &Ask<'_>, node: NodeIndex, hold: &Hold) -> Option<Timestamp> {
+    if !ask.cell.is_washing() || !matches!(ask.request.end, End::After(_)) {
+        return None;
+    }
+    let is_before = |at: i64| {
+        let then = ask.at(Timestamp::from_unix_ms(at)).on(node);
+        then.window.until().is_some_and(|until| until <= hold.from)
+    };
+    let (mut low, mut high) = (ask.window.start.unix_ms(), hold.from.unix_ms());
+    if low >= high || !is_before(low) {
+        return None;
+    }
+    while low + 1 < high {
+        let middle = low.midpoint(high);
+        if is_before(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(Timestamp::from_unix_ms(high))
 }
 
 /// Adds the instants from which a node fits, and those from which it no longer does.

@@ -62,6 +62,15 @@ pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
 
 /// Judges one node of the right SKU.
 pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+    if ask.cell.is_washing() {
+        judge_on(node, stance, &ask.on(node.index))
+    } else {
+        judge_on(node, stance, ask)
+    }
+}
+
+/// The same, where it is known when the node would be cleaned after the lease.
+fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     if let Some(wish) = &ask.wish {
         return judge_slices(wish, node, stance, ask);
     }
@@ -89,7 +98,7 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         None => claim(node, ask, &mut faults),
     };
     for hold in ask.barring_mates(node).filter(|hold| ask.clashes(hold)) {
-        let cause = if hold.awaiting_return {
+        let cause = if hold.awaiting_return || ask.window.clashes_by_queue(hold) {
             Cause::Cleanup
         } else {
             Cause::Held
@@ -144,8 +153,10 @@ fn simply(stance: &Stance, ask: &Ask<'_>) -> Option<Simply> {
     let begins_after = |next| window.until().is_some_and(|until| next >= until);
     // A stance knows nothing of leases one by one.
     let names_leases = ask.without.is_some();
-    if names_leases || stance.is_mixed || !takes_its_share || !stance.next.is_none_or(begins_after)
-    {
+    // Nor of when their ends are apart from when their hardware is cleaned.
+    let is_queued = ask.cell.is_washing() && window.start > window.now;
+    let is_all_there_is = !names_leases && !stance.is_mixed && !is_queued;
+    if !is_all_there_is || !takes_its_share || !stance.next.is_none_or(begins_after) {
         return None;
     }
     let (first, last) = stance.ends;
@@ -362,7 +373,10 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
             }
             continue;
         }
-        let slots = if hold.awaiting_return {
+        // What only waits for its hour to be cleaned is as good as on its way back.
+        let returning =
+            hold.awaiting_return || (ask.cell.is_washing() && ask.window.clashes_by_queue(hold));
+        let slots = if returning {
             &mut claim.returning
         } else {
             &mut claim.held
@@ -374,7 +388,6 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
             claim.host.memory_mib += host.memory_mib;
         }
         is_shared |= side == ask.side && hold.from <= window.start;
-        let returning = hold.awaiting_return;
         judge_neighbours(faults, ask, hold.party(), !returning, returning);
     }
     if is_shared && ask.apart.granularity == Granularity::Gpu {

@@ -107,9 +107,13 @@ fn for_anyone<'a>(
     policy: &Policy,
     now: Timestamp,
 ) -> Ask<'a> {
+    let ask = Ask::new(cell, request, policy, now, now);
+    // All that is let is cleaned after as well, be it GPU by GPU.
+    let nodes = ask.sku.map_or(0, |(_, index)| index.nodes);
     Ask {
         account: None,
-        ..Ask::new(cell, request, policy, now, now)
+        passes: nodes.saturating_mul(u32::from(ask.largest)),
+        ..ask
     }
 }
 

@@ -16,11 +16,15 @@ use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
+use leasehold_common::topology::Prefix;
 use std::collections::BTreeSet;
 
 /// How many leases are named whose ends would help. A gang can wait for hundreds, and nobody reads
 /// more than a few lines of them.
 const LEASES_NAMED: usize = 8;
+
+/// How many places are named that have a rate of cleaning.
+const PLACES_NAMED: usize = 3;
 
 /// The explanation of a request for one node that does not fit now and could.
 pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanation {
@@ -176,13 +180,35 @@ fn causes(
     let reasons = causes.into_iter().map(|cause| {
         let nodes = tally.alone[cause as usize];
         let (reason, what) = in_words(cause);
+        let mut detail = format!("{asked}; {nodes} that would do are {what}");
+        if cause == Cause::Cleanup && ask.cell.is_washing() {
+            detail.push_str(" or wait to be cleaned, ");
+            detail.push_str(&rates(ask));
+        }
         RankedReason {
             reason,
             nodes,
-            detail: format!("{asked}; {nodes} that would do are {what}"),
+            detail,
         }
     });
     reasons.collect()
+}
+
+/// How many nodes an hour are cleaned where; nobody reads more than a few places.
+fn rates(ask: &Ask<'_>) -> String {
+    let rates = ask.cell.rates().map(|(place, rate)| {
+        let place = if *place == Prefix::cell() {
+            "all of the cell"
+        } else {
+            place.as_str()
+        };
+        format!("{rate} an hour in {place}")
+    });
+    let mut told: Vec<String> = rates.take(PLACES_NAMED + 1).collect();
+    if told.len() > PLACES_NAMED {
+        told[PLACES_NAMED] = "more elsewhere".to_owned();
+    }
+    told.join(", ")
 }
 
 const fn in_words(cause: Cause) -> (Reason, &'static str) {
@@ -346,7 +372,7 @@ fn leases_that_end(
             .is_some_and(|free| free <= then.window.start);
         if let Some(to) = hold.to
             && is_over
-            && now.window.clashes(hold)
+            && now.on(node).window.clashes(hold)
         {
             ends.insert((to, hold.lease));
         }

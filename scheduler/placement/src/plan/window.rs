@@ -10,6 +10,8 @@ use leasehold_common::time::{Span, Timestamp};
 pub(super) struct Window {
     pub(super) start: Timestamp,
     pub(super) end: Option<Timestamp>,
+    /// When hardware is begun to be made clean after it: at its end, or later where that has to wait.
+    pass: Option<Timestamp>,
     /// The present.
     pub(super) now: Timestamp,
     turnaround: Span,
@@ -23,9 +25,11 @@ impl Window {
         now: Timestamp,
         start: Timestamp,
     ) -> Self {
+        let end = request.end.if_started(start);
         Self {
             start,
-            end: request.end.if_started(start),
+            end,
+            pass: end,
             now,
             turnaround: policy.turnaround,
         }
@@ -33,31 +37,50 @@ impl Window {
 
     /// The same for another start.
     pub(super) fn starting(&self, request: &Request, start: Timestamp) -> Self {
+        let end = request.end.if_started(start);
         Self {
             start,
-            end: request.end.if_started(start),
+            end,
+            pass: end,
+            ..*self
+        }
+    }
+
+    /// The same where cleaning begins then.
+    pub(super) const fn cleaned_from(&self, pass: Timestamp) -> Self {
+        Self {
+            pass: Some(pass),
             ..*self
         }
     }
 
     /// The instant from which the hardware can be somebody else's; absent for an open end.
     pub(super) fn until(&self) -> Option<Timestamp> {
-        self.end.map(|end| end + self.turnaround)
+        self.pass.map(|pass| pass + self.turnaround)
     }
 
     /// The instant from which the hardware of a hold is free again; absent where nobody can say:
     /// its end is open, or it has ended and should be back already.
     pub(super) fn free_after(&self, hold: &Hold) -> Option<Timestamp> {
-        self.after(hold.to.filter(|_| !hold.awaiting_return))
+        self.after(hold.pass.filter(|_| !hold.awaiting_return))
     }
 
-    /// The instant from which hardware is free again that is a lease's until then.
+    /// The instant from which hardware is free again that is cleaned from then on.
     pub(super) fn after(&self, end: Option<Timestamp>) -> Option<Timestamp> {
         end.map(|to| to + self.turnaround)
             .filter(|free| *free > self.now)
     }
 
-    /// The last instant at which a lease can end for its hardware to be free at the start.
+    /// Whether hold and window only want hardware at the same time because cleaning has to wait.
+    pub(super) fn clashes_by_queue(&self, hold: &Hold) -> bool {
+        let is_over = |end: Option<Timestamp>, at| end.is_some_and(|e| e + self.turnaround <= at);
+        self.clashes(hold)
+            && !hold.awaiting_return
+            && (is_over(self.end, hold.from) || is_over(hold.to, self.start))
+            && self.after(hold.pass).is_some()
+    }
+
+    /// The last instant at which cleaning can begin for its hardware to be free at the start.
     pub(super) fn last_end(&self) -> Timestamp {
         self.start - self.turnaround
     }

@@ -100,6 +100,13 @@ impl Passes {
         Ok(())
     }
 
+    /// Books passes whether the hour has room or not: what was promised stays promised.
+    pub fn book_over(&mut self, hour: Hour, count: u32) {
+        if count > 0 {
+            *self.booked.entry(hour).or_default() += count;
+        }
+    }
+
     /// Takes passes back that were booked for `hour`.
     ///
     /// # Panics

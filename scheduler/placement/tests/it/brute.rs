@@ -112,6 +112,7 @@ pub fn at_its_best(fleet: &Fleet) -> Fleet {
     let mut best = fleet.clone();
     best.bookings.clear();
     best.budgets.clear();
+    best.passes.clear();
     for (spec, condition) in best.nodes.values_mut() {
         *condition = crate::fleet::sound(spec.gpus);
     }

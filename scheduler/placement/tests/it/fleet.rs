@@ -144,6 +144,11 @@ impl Twice {
         self.house.clone().unwrap_or(POLICY)
     }
 
+    /// When cleaning begins after each lease, as plain data.
+    pub fn note_passes(&mut self) {
+        self.plain.passes = self.cell.passes().collect();
+    }
+
     /// From now on leases are placed by this.
     pub fn adopt(&mut self, policy: &Policy) {
         self.cell.adopt(policy);

@@ -16,6 +16,7 @@ use leasehold_placement::checker::violations;
 use leasehold_placement::power::{Budget, BudgetStep, Minute};
 use leasehold_placement::{Booking, Cell, Decision, End, Request, plan};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Everything happens on whole steps of five minutes, so that ends, starts and turnarounds (two
 /// steps) often meet exactly.
@@ -352,11 +353,23 @@ pub fn policy() -> impl Strategy<Value = Policy> {
     });
     let shares = prop::collection::vec(share, 0..2);
     let none = prop::bool::weighted(0.6);
-    (shares.clone(), shares, none, apart()).prop_map(|(floors, ceilings, none, apart)| Policy {
+    let rules = (shares.clone(), shares, none, apart(), rates());
+    rules.prop_map(|(floors, ceilings, none, apart, rates)| Policy {
+        sanitising_per_hour: rates,
         floors: if none { Vec::new() } else { floors },
         ceilings: if none { Vec::new() } else { ceilings },
         ..apart
     })
+}
+
+/// So few passes an hour that they are often in the way, mostly none.
+fn rates() -> impl Strategy<Value = BTreeMap<Prefix, u32>> {
+    let places = vec!["", "hall-0", "hall-0/row-0", "hall-0/row-0/rack-1"];
+    let place = prop::sample::select(places).prop_map(|place| place.parse().unwrap());
+    prop_oneof![
+        3 => Just(BTreeMap::new()),
+        2 => prop::collection::btree_map(place, 1..4_u32, 1..3),
+    ]
 }
 
 /// Hardware kept apart in every way there is, and nothing else.
@@ -374,10 +387,11 @@ fn apart() -> impl Strategy<Value = Policy> {
     })
 }
 
-/// What it keeps apart, and nothing else of it.
+/// What it keeps apart and how it cleans, and nothing else of it.
 fn only_apart(policy: &Policy) -> Policy {
     Policy {
         isolation: policy.isolation.clone(),
+        sanitising_per_hour: policy.sanitising_per_hour.clone(),
         ..POLICY
     }
 }
@@ -458,6 +472,10 @@ proptest! {
         // What was allowed by an earlier policy is there still.
         let policy = if stricter { Policy { isolation: [].into(), ..policy } } else { policy };
         fleet.adopt(&policy);
+        fleet.note_passes();
+        // Of a gang with cleaning to wait for it is only known when all of it is cleaned at the latest.
+        let is_known = policy.sanitising_per_hour.is_empty() || request.shape == Shape::nodes(1)
+            || matches!(request.shape, Shape::Gpus { .. });
         let start = request.start.map_or(now, |start| start.max(now));
         let possible = |at| any_placement(&fleet.plain, &request, &policy, now, at);
         // What is kept for a side may be used up: an empty cell of the same policy can hold it.
@@ -480,7 +498,7 @@ proptest! {
                 }
             }
             Decision::Wait { earliest, why } => {
-                prop_assert!(!possible(start));
+                prop_assert!(!is_known || !possible(start));
                 prop_assert!(why.reason().is_some());
                 prop_assert!(ever(), "never, not wait");
                 // Hardware comes free at ends of bookings and turnarounds, and those are whole steps.
@@ -490,6 +508,7 @@ proptest! {
                 let exact = fleet.plain.budgets.is_empty()
                     && policy.floors.is_empty()
                     && policy.ceilings.is_empty()
+                    && is_known
                     && matches!(
                         request.shape,
                         Shape::Nodes { spares: 0, .. }
@@ -557,6 +576,43 @@ proptest! {
             // Every GPU is held, or free, or neither because something is the matter; never both.
             let (held, free) = (fleet.cell.held_gpus(*index, now), fleet.cell.free_gpus(*index, now));
             prop_assert!(held.common(free).is_empty());
+        }
+    }
+
+    #[test]
+    fn no_hour_has_more_passes_than_it_has_room_for_and_nobody_gets_hardware_before_its_pass(
+        ops in prop::collection::vec(op(), 0..60),
+        rate in 1..4_u32,
+    ) {
+        let policy = Policy {
+            sanitising_per_hour: [(Prefix::cell(), rate)].into(),
+            ..POLICY
+        };
+        // What is booked over the planner's head is booked whatever the rate.
+        let planned = ops.into_iter().filter(|op| {
+            !matches!(op, Op::Book { .. } | Op::SetEnd { .. })
+        });
+        let (mut fleet, _) = played_by(planned.collect(), &policy);
+        for leader in ["this", "the next"] {
+            let mut hours: BTreeMap<i64, u32> = BTreeMap::new();
+            for (_, pass) in fleet.cell.passes() {
+                *hours.entry(pass.unix_ms() / 3_600_000).or_default() += 1;
+            }
+            prop_assert!(hours.values().all(|passes| *passes <= rate), "{} {:?}", leader, hours);
+            for node in fleet.plain.nodes.keys() {
+                let holds: Vec<_> = fleet.cell.holds(*node).collect();
+                for (at, hold) in holds.iter().enumerate() {
+                    for next in &holds[at + 1..] {
+                        let meet = !hold.slots.common(next.slots).is_empty();
+                        let is_clean = hold.pass.is_some_and(|p| p + policy.turnaround <= next.from);
+                        // A lease that was ended before its start has no time.
+                        let is_over = hold.awaiting_return || next.awaiting_return;
+                        prop_assert!(!meet || is_over || is_clean, "{}", leader);
+                    }
+                }
+            }
+            fleet.cell.check();
+            fleet.cell.recount_passes();
         }
     }
 }

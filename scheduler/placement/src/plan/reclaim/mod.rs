@@ -18,7 +18,9 @@
 //!   does not name, nor anything committed or internal-critical, nor what has run too short a time.
 //! - No lease of a set is needless. Among up to twelve leases in the way the set is the best there
 //!   is; among more it was put together greedily.
-//! - The cell is copied at most once for each start, to see that the set does suffice.
+//! - The cell is copied at most once for each start, to see that the set does suffice; where there is a
+//!   rate of cleaning, once for each set. What is taken back is then taken to need no cleaning before
+//!   its turnaround is over.
 //!
 //! Not here: telling anybody. What is found is shown and logged, and nothing is ended.
 
@@ -69,7 +71,7 @@ pub fn victims(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) 
         let takings: Takings<'_> = all
             .iter()
             .filter(|taking| taking.class.notice() <= notice)
-            .filter(|taking| taking.lasts_into(start, policy))
+            .filter(|taking| cell.is_washing() || taking.lasts_into(start, policy))
             .map(|taking| (taking.lease, taking))
             .collect();
         let mut trial = Trial::new(cell, request, policy, now, start);
@@ -102,9 +104,10 @@ fn sets(
         Shape::Nodes { spares, .. } => *spares > 0,
         Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => false,
     };
-    // Nor is a node a matter of the leases on it where a lease elsewhere keeps all of its domain away.
-    let by_domain = ask.apart.granularity == Granularity::Domain;
-    if is_together || by_domain || Limits::new(ask, policy).are_any() {
+    // Nor is a node a matter of the leases on it where a lease elsewhere keeps all of its domain away, or
+    // has the hour in which it would be cleaned.
+    let is_elsewhere = ask.apart.granularity == Granularity::Domain || cell.is_washing();
+    if is_together || is_elsewhere || Limits::new(ask, policy).are_any() {
         return trial.sets(takings);
     }
     if ask.is_small() {

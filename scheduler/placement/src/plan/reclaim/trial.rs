@@ -58,6 +58,11 @@ impl<'a> Trial<'a> {
 
     /// Where the request would go.
     pub(super) fn plan_without(&mut self, gone: &BTreeSet<LeaseId>) -> Option<Plan> {
+        if self.cell.is_washing() {
+            // What is put back would have another hour to be cleaned in.
+            self.copy = None;
+            self.out.clear();
+        }
         let copy = self.copy.get_or_insert_with(|| self.cell.clone());
         let back: Vec<LeaseId> = self.out.keys().copied().collect();
         for lease in back.into_iter().filter(|lease| !gone.contains(lease)) {
