@@ -4,9 +4,10 @@
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
 //! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
 //! somebody else is. `stance` is how a node
-//! stands now, `pool` which nodes are packed together, `index` what decisions look up in both, and
+//! stands now, `ahead` how it will, `pool` which nodes are packed together, `index` what decisions look up in both, and
 //! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
+mod ahead;
 mod beside;
 mod booking;
 mod check;
@@ -20,14 +21,16 @@ mod stance;
 pub use booking::{BookError, Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
+pub(crate) use ahead::{ByNext, Outlook};
 pub(crate) use beside::Party;
 pub(crate) use grid::{Grid, envelope};
 pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
 pub(crate) use pool::{PoolId, PoolKey};
-pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, other};
+pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, number, other};
 
 use crate::power::Budget;
+use ahead::Prospects;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::policy::Policy;
@@ -139,7 +142,12 @@ impl Cell {
         if self.described.len() <= id {
             self.described.resize(id + 1, None);
         }
+        let name = sku.name.clone();
         self.described[id] = Some(sku);
+        let of_it = |(index, node): (NodeIndex, &Node)| (node.spec.sku == name).then_some(index);
+        for index in self.in_order().filter_map(of_it).collect::<Vec<_>>() {
+            self.restance(index);
+        }
     }
 
     /// Sets the budget of everything below a place, or takes it away. What is booked stays booked,
@@ -313,10 +321,13 @@ impl Cell {
         let node = self.nodes[index.as_usize()]
             .as_ref()
             .expect("callers have the node");
+        let stance = Stance::of(node, self.now);
+        let prospects = Prospects::of(node, &stance, self.described(node.sku));
         let entry = index::Entry {
-            stance: Stance::of(node, self.now),
             tail: node.tail(),
-            next: node.next(self.now),
+            next: stance.next,
+            prospects: prospects.map(Box::new),
+            stance,
         };
         self.index.set(index, Some(entry));
     }

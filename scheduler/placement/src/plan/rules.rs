@@ -2,7 +2,7 @@
 
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
-use crate::cell::{Fitness, Kind, NEVER, Node, Party, Stance};
+use crate::cell::{Fitness, Kind, NEVER, Node, Outlook, Party, SkuId, Stance, number};
 use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
@@ -54,6 +54,31 @@ pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
     faults
 }
 
+/// Judges all nodes of one outlook at once, for somebody who has nothing of them.
+pub(super) fn judge_outlook(outlook: &Outlook, sku: SkuId, ask: &Ask<'_>) -> Faults {
+    let mut faults = judge_fitness(outlook.fitness, ask);
+    for side in [Side::Internal, Side::Tenant] {
+        let party = Party {
+            account: None,
+            side,
+            slices_only: false,
+        };
+        let at = number(side);
+        let (held, returning) = (outlook.holds[at], outlook.returns[at]);
+        judge_neighbours(&mut faults, ask, party, held, returning);
+    }
+    let numbers = Numbers {
+        all: outlook.gpus,
+        held: outlook.held,
+        returning: outlook.returning,
+        sick: outlook.sick,
+        free: outlook.free,
+    };
+    judge_gpus(&mut faults, ask, numbers);
+    judge_host(&mut faults, ask, (sku, outlook.gpus), outlook.host());
+    faults
+}
+
 /// Judges one node of the right SKU.
 pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     let mut faults = judge_fitness(stance.condition, ask);
@@ -92,7 +117,7 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         free: free.len(),
     };
     judge_gpus(&mut faults, ask, numbers);
-    judge_host(&mut faults, ask, stance, claim.host);
+    judge_host(&mut faults, ask, (stance.sku, stance.gpus), claim.host);
     let idle_minutes = match (ask.window.until(), claim.next) {
         (Some(until), Some(next)) => {
             u32::try_from(next.since(until).millis() / 60_000).unwrap_or(u32::MAX)
@@ -279,11 +304,11 @@ fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
 }
 
 /// Too little CPU or memory. A whole node comes with all of its own.
-fn judge_host(faults: &mut Faults, ask: &Ask<'_>, stance: &Stance, taken: HostShare) {
-    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(stance.sku)) else {
+fn judge_host(faults: &mut Faults, ask: &Ask<'_>, (sku, gpus): (SkuId, u8), taken: HostShare) {
+    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
         return;
     };
-    let all = sku.host_share(stance.gpus);
+    let all = sku.host_share(gpus);
     let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
     let lacks = |all: u64, taken: u64, mine: u64| all > 0 && taken + mine > all;
     if lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli)
