@@ -6,13 +6,16 @@
 //!        │            and idle nodes with sick GPUs
 //!        ├─ beside    by account: its nodes that have room left
 //!        ├─ across    by side: its nodes that have room for the other, where policy lets that in
-//!        ├─ involved  nodes with bookings to come or in several hands, judged one by one
+//!        ├─ ahead     nodes with bookings to come, by how they stand until each begins
+//!        ├─ mixed     nodes in several hands, judged one by one
+//!        ├─ involved  both of those
 //!        └─ tails     when nodes that leases have are nobody's again
 //! ```
 //!
 //! A decision about a small lease looks at the first entries of a handful of ordered sets, so it costs
 //! the same in a cell of any size.
 
+use super::ahead::{Ahead, Prospects};
 use super::pool::{PoolKey, Pools};
 use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance, number, other};
 use leasehold_common::class::Side;
@@ -68,6 +71,9 @@ pub(crate) struct SkuIndex {
     /// for the other.
     pub(crate) across: [BTreeSet<ByFree>; 2],
     pub(crate) involved: BTreeSet<NodeIndex>,
+    pub(crate) ahead: Ahead,
+    /// Those of the involved that only their holds can tell about.
+    pub(crate) mixed: BTreeSet<NodeIndex>,
     /// When every lease on a node has ended, where that can be said; before the turnaround.
     pub(crate) tails: BTreeSet<(Timestamp, NodeIndex)>,
 }
@@ -114,13 +120,15 @@ pub(crate) struct Index {
 }
 
 /// What is entered of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) stance: Stance,
     /// When every lease on it has ended; absent where there is none or nobody can say.
     pub(super) tail: Option<Timestamp>,
     /// When the first booking to come begins.
     pub(super) next: Option<Timestamp>,
+    /// Absent where no booking is to come, or only its holds can tell about it.
+    pub(super) prospects: Option<Box<Prospects>>,
 }
 
 impl Index {
@@ -202,11 +210,13 @@ impl Index {
         if self.entries.len() <= at {
             self.entries.resize(at + 1, None);
         }
-        let before = self.entries[at];
-        if before == entry {
+        if self.entries[at] == entry {
             return;
         }
-        let (stood, stands) = (before.map(|e| e.stance), entry.map(|e| e.stance));
+        let before = self.entries[at].take();
+        let stance = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.stance);
+        let (stood, stands) = (stance(&before), stance(&entry));
+        self.look_ahead(node, before.as_ref(), entry.as_ref());
         if stood != stands {
             if let Some(stance) = &stood {
                 self.leave(node, stance);
@@ -218,18 +228,38 @@ impl Index {
         }
         if let Some(sku) = stood.or(stands).map(|stance| stance.sku) {
             let tails = &mut self.skus[usize::from(sku.0)].tails;
-            let (was, is) = (before.and_then(|e| e.tail), entry.and_then(|e| e.tail));
+            let tail = |entry: &Option<Entry>| entry.as_ref().and_then(|entry| entry.tail);
+            let (was, is) = (tail(&before), tail(&entry));
             if was != is {
                 was.map(|tail| tails.remove(&(tail, node)));
                 is.map(|tail| tails.insert((tail, node)));
             }
         }
-        let (was, is) = (before.and_then(|e| e.next), entry.and_then(|e| e.next));
+        let next = |entry: &Option<Entry>| entry.as_ref().and_then(|entry| entry.next);
+        let (was, is) = (next(&before), next(&entry));
         if was != is {
             was.map(|next| self.starts.remove(&(next, node)));
             is.map(|next| self.starts.insert((next, node)));
         }
         self.entries[at] = entry;
+    }
+
+    /// Enters what is to come on a node.
+    fn look_ahead(&mut self, node: NodeIndex, before: Option<&Entry>, after: Option<&Entry>) {
+        let prospects = |entry: Option<&Entry>| {
+            let entry = entry?;
+            Some((usize::from(entry.stance.sku.0), entry.prospects.clone()?))
+        };
+        let (before, after) = (prospects(before), prospects(after));
+        if before == after {
+            return;
+        }
+        if let Some((sku, prospects)) = before {
+            self.skus[sku].ahead.leave(node, &prospects);
+        }
+        if let Some((sku, prospects)) = after {
+            self.skus[sku].ahead.enter(node, &prospects);
+        }
     }
 
     /// Many nodes will be set: what is kept of their pools is brought up to date once, at the end.
@@ -253,6 +283,9 @@ impl Index {
         sku.nodes += 1;
         if stance.is_involved {
             sku.involved.insert(node);
+            if stance.is_mixed {
+                sku.mixed.insert(node);
+            }
             return;
         }
         let kind = stance.kind();
@@ -277,6 +310,7 @@ impl Index {
         sku.nodes -= 1;
         if stance.is_involved {
             sku.involved.remove(&node);
+            sku.mixed.remove(&node);
             return;
         }
         let kind = stance.kind();
@@ -315,7 +349,7 @@ impl Index {
             ..Self::default()
         };
         for (node, entry) in (0..).zip(&self.entries) {
-            fresh.set(NodeIndex(node), *entry);
+            fresh.set(NodeIndex(node), entry.clone());
         }
         assert_eq!(self.starts, fresh.starts, "bookings to come stand by start");
         for (kept, counted) in self.skus.iter().zip(&fresh.skus) {
@@ -325,6 +359,8 @@ impl Index {
                 (&kept.involved, &kept.tails),
                 (&counted.involved, &counted.tails)
             );
+            assert_eq!(kept.mixed, counted.mixed);
+            assert_eq!(kept.ahead, counted.ahead, "what is to come is counted");
             for (kept, counted) in kept.groups.iter().zip(&counted.groups) {
                 assert_eq!(kept.pools, counted.pools, "pools stand in order");
                 assert_eq!(kept.frail, counted.frail);

@@ -4,9 +4,10 @@
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
 //! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
 //! somebody else is. `carved` files nodes with slices of GPUs let. `stance` is how a node
-//! stands now, `pool` which nodes are packed together, `index` what decisions look up in both, and
+//! stands now, `ahead` how it will, `pool` which nodes are packed together, `index` what decisions look up in both, and
 //! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
+mod ahead;
 mod beside;
 mod booking;
 mod carved;
@@ -22,6 +23,7 @@ mod stance;
 pub use booking::{BookError, Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
+pub(crate) use ahead::{ByNext, Outlook};
 pub(crate) use beside::{Party, may_share_domain};
 pub(crate) use carved::{Carved, Class, GPUS, Gone};
 pub(crate) use grid::{Grid, envelope, envelope_of_slices};
@@ -32,6 +34,7 @@ pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, n
 
 use crate::mig::Geometry;
 use crate::power::Budget;
+use ahead::Prospects;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::policy::Policy;
@@ -154,7 +157,12 @@ impl Cell {
             self.geometries.resize(id + 1, None);
         }
         self.geometries[id] = carved::geometry_of(&sku);
+        let name = sku.name.clone();
         self.described[id] = Some(sku);
+        let of_it = |(index, node): (NodeIndex, &Node)| (node.spec.sku == name).then_some(index);
+        for index in self.in_order().filter_map(of_it).collect::<Vec<_>>() {
+            self.restance(index);
+        }
     }
 
     /// Sets the budget of everything below a place, or takes it away. What is booked stays booked,
@@ -329,10 +337,13 @@ impl Cell {
         let node = self.nodes[index.as_usize()]
             .as_ref()
             .expect("callers have the node");
+        let stance = Stance::of(node, self.now);
+        let prospects = Prospects::of(node, &stance, self.described(node.sku));
         let entry = index::Entry {
-            stance: Stance::of(node, self.now),
             tail: node.tail(),
-            next: node.next(self.now),
+            next: stance.next,
+            prospects: prospects.map(Box::new),
+            stance,
         };
         self.index.set(index, Some(entry));
         self.carve(index);

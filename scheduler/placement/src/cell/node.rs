@@ -220,12 +220,6 @@ impl Node {
         ends.reduce(|last, end| Some(last?.max(end?)))?
     }
 
-    /// When the first booking to come begins.
-    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let first = self.holds.iter().find(|hold| hold.from > now)?;
-        Some(first.from)
-    }
-
     /// Puts a hold in its place among the others.
     pub(super) fn add(&mut self, hold: Hold) {
         let key = (hold.from, hold.lease);

@@ -264,7 +264,7 @@ pub(crate) enum OwnerRank {
 }
 
 impl OwnerRank {
-    const fn of(owner: Owner) -> Option<Self> {
+    pub(super) const fn of(owner: Owner) -> Option<Self> {
         match owner {
             Owner::Sellable => Some(Self::Sellable),
             Owner::Internal => Some(Self::Internal),

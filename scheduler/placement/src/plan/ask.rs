@@ -199,6 +199,22 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Whether whoever has something of a node keeps everybody else off it, and all nodes are needed
+    /// until the same instant: then how a node stands until then says all that is asked of it.
+    pub(super) fn stands_alone(&self) -> bool {
+        self.apart == Isolation::default() && self.wish.is_none() && !self.cell.is_washing()
+    }
+
+    /// Whether a node is found by when its first booking begins: nobody has it, and that is after
+    /// the window.
+    pub(super) fn is_by_next(&self, stance: &Stance) -> bool {
+        let begins_after = |next| self.window.until().is_some_and(|until| next >= until);
+        self.stands_alone()
+            && !stance.is_mixed
+            && stance.tenant.is_none()
+            && stance.next.is_some_and(begins_after)
+    }
+
     /// Whether a hold wants hardware when the request would, and counts.
     pub(super) fn clashes(&self, hold: &Hold) -> bool {
         self.window.clashes(hold) && self.without.is_none_or(|gone| !gone.contains(&hold.lease))

@@ -3,7 +3,7 @@
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
 use super::slices::judge_slices;
-use crate::cell::{Fitness, Kind, NEVER, Node, Party, Stance};
+use crate::cell::{Fitness, Kind, NEVER, Node, Outlook, Party, SkuId, Stance, number};
 use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
@@ -57,6 +57,31 @@ pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
         free: kind.free,
     };
     judge_gpus(&mut faults, ask, numbers);
+    faults
+}
+
+/// Judges all nodes of one outlook at once, for somebody who has nothing of them.
+pub(super) fn judge_outlook(outlook: &Outlook, sku: SkuId, ask: &Ask<'_>) -> Faults {
+    let mut faults = judge_fitness(outlook.fitness, ask);
+    for side in [Side::Internal, Side::Tenant] {
+        let party = Party {
+            account: None,
+            side,
+            slices_only: false,
+        };
+        let at = number(side);
+        let (held, returning) = (outlook.holds[at], outlook.returns[at]);
+        judge_neighbours(&mut faults, ask, party, held, returning);
+    }
+    let numbers = Numbers {
+        all: outlook.gpus,
+        held: outlook.held,
+        returning: outlook.returning,
+        sick: outlook.sick,
+        free: outlook.free,
+    };
+    judge_gpus(&mut faults, ask, numbers);
+    judge_host(&mut faults, ask, (sku, outlook.gpus), outlook.host());
     faults
 }
 
@@ -118,7 +143,7 @@ fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         free: free.len(),
     };
     judge_gpus(&mut faults, ask, numbers);
-    judge_host(&mut faults, ask, stance, claim.host);
+    judge_host(&mut faults, ask, (stance.sku, stance.gpus), claim.host);
     Verdict {
         faults,
         free,
@@ -321,11 +346,11 @@ fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
 }
 
 /// Too little CPU or memory. A whole node comes with all of its own.
-fn judge_host(faults: &mut Faults, ask: &Ask<'_>, stance: &Stance, taken: HostShare) {
-    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(stance.sku)) else {
+fn judge_host(faults: &mut Faults, ask: &Ask<'_>, (sku, gpus): (SkuId, u8), taken: HostShare) {
+    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
         return;
     };
-    let all = sku.host_share(stance.gpus);
+    let all = sku.host_share(gpus);
     let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
     if lacks_host(all, taken, mine) {
         faults.add(Rule::Host, Cause::Held);

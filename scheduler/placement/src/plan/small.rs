@@ -1,8 +1,9 @@
 //! Leases on one node: which node, and which of its GPUs.
 //!
 //! For the present the index has every node that could do in the order of the score, in a handful of
-//! ordered sets; the best four are the first entries of those. Only nodes with bookings to come are
-//! judged one by one. For a start to come every node of the SKU is.
+//! ordered sets; the best four are the first entries of those. Only nodes in several hands, and those
+//! with bookings to come of which the account has something, are judged one by one. For a start to
+//! come every node of the SKU is.
 //!
 //! Of the whole nodes of one pool that served the same side before, the first stands for all: they
 //! differ in nothing but their number.
@@ -12,11 +13,12 @@ use super::limits::Limits;
 use super::rules::{Verdict, judge};
 use super::score::{Podium, RUNNERS_UP, Score};
 use super::tally::Tally;
-use crate::cell::{Group, PoolKey, Stance, number, other};
+use crate::cell::{ByNext, Group, PoolKey, Stance, number, other};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::node_set::NodeSet;
+use leasehold_common::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node, and what of it.
@@ -37,6 +39,7 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
     if let Need::Gpus(count) = ask.need {
         enter_parts(ask, count, limits, &mut podium);
     }
+    enter_booked(ask, limits, &mut podium);
     for (node, verdict) in &tally.involved {
         let (_, stance) = ask.look(*node);
         enter(ask, *node, stance, verdict, limits, &mut podium);
@@ -150,6 +153,59 @@ pub(super) fn enter_parts(
                 break;
             }
         }
+    }
+}
+
+/// Nodes that nobody has until after the window, by when they are booked.
+fn enter_booked(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
+    let (Some((_, index)), Some(until)) = (ask.sku, ask.window.until()) else {
+        return;
+    };
+    if !ask.stands_alone() {
+        return;
+    }
+    for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
+        for (size, nodes) in &index.ahead.idle[group.number()] {
+            let is_enough = match ask.need {
+                Need::Whole => size.free == size.gpus,
+                Need::Gpus(count) => size.free >= count,
+                Need::Slices(_) => false,
+            };
+            if is_enough {
+                enter_by_next(ask, nodes, until, limits, podium);
+            }
+        }
+    }
+}
+
+/// The first of nodes that differ in nothing but when they are booked.
+fn enter_by_next(
+    ask: &Ask<'_>,
+    nodes: &ByNext,
+    until: Timestamp,
+    limits: &mut Limits<'_>,
+    podium: &mut Podium<Spot>,
+) {
+    let minutes = |next: Timestamp| next.since(until).millis() / 60_000;
+    let (mut entered, mut last) = (0, 0);
+    let mut from = until;
+    while let Some((next, _)) = nodes.range((from, NodeIndex(0))..).next() {
+        // Only whole minutes are compared, and then the nodes' numbers.
+        if entered > RUNNERS_UP && minutes(*next) > last {
+            return;
+        }
+        last = minutes(*next);
+        let mut alike = 0;
+        for (_, node) in nodes.range((*next, NodeIndex(0))..=(*next, NodeIndex(u32::MAX))) {
+            let (known, stance) = ask.look(*node);
+            let verdict = judge(known, stance, ask);
+            alike += usize::from(enter(ask, *node, stance, &verdict, limits, podium));
+            if alike > RUNNERS_UP {
+                break;
+            }
+        }
+        entered += alike;
+        from = *next + Span::from_millis(1);
     }
 }
 

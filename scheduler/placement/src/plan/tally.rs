@@ -1,11 +1,11 @@
-//! Nodes counted by what they fail. Nodes without bookings to come are counted by kind, all of a
-//! kind at once, so that a decision about the present does not look at each of them.
+//! Nodes counted by what they fail. A decision about the present counts all nodes of a kind at once,
+//! and those with bookings to come by their outlook, so that it does not look at each of them.
 
 use super::ask::Ask;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
+use super::rules::{Verdict, judge, judge_kind, judge_outlook};
 use super::slices::{carved_by_kind, judged_classes};
-use super::rules::{Verdict, judge, judge_kind};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub(super) struct Tally {
     pub(super) loose: Loose,
     /// Nodes that may serve the request's side and are large enough.
     pub(super) eligible: u32,
-    /// Nodes with bookings to come that fit all the same, where such nodes were judged one by one.
+    /// Nodes that are not in the index by room and fit all the same.
     pub(super) involved: Vec<(NodeIndex, Verdict)>,
     /// The first node that only watts are missing for, where they were asked about.
     pub(super) short_of_watts: Option<NodeIndex>,
@@ -68,13 +68,7 @@ impl Tally {
             for (verdict, stance, nodes) in judged_classes(ask) {
                 tally.enter(verdict.faults, stance.gpus, verdict.loose, nodes, ask);
             }
-            let mut involved = Vec::new();
-            for node in &index.involved {
-                let verdict = tally.enter_node(*node, ask);
-                if verdict.faults.fits() {
-                    involved.push((*node, verdict));
-                }
-            }
+            let involved = tally.enter_involved(ask);
             debug_assert_eq!(
                 tally,
                 Self::of_all(ask),
@@ -85,6 +79,40 @@ impl Tally {
         } else {
             Self::of_all(ask)
         }
+    }
+
+    /// Counts nodes with bookings to come or in several hands, and says which fit that the index does
+    /// not have by when they are booked.
+    fn enter_involved(&mut self, ask: &Ask<'_>) -> Vec<(NodeIndex, Verdict)> {
+        let Some((sku, index)) = ask.sku else {
+            return Vec::new();
+        };
+        let mut one_by_one: Vec<NodeIndex> = Vec::new();
+        if ask.stands_alone() {
+            let until = ask.window.until();
+            let own = ask
+                .account
+                .and_then(|account| index.ahead.own.get(&account));
+            for (outlook, nodes) in index.ahead.census.at(until) {
+                let mine = own.map_or(0, |own| own.census.count(outlook, until));
+                if nodes > mine {
+                    let faults = judge_outlook(outlook, sku, ask);
+                    self.enter(faults, outlook.gpus, outlook.free, nodes - mine, ask);
+                }
+            }
+            one_by_one.extend(&index.mixed);
+            one_by_one.extend(own.into_iter().flat_map(|own| &own.nodes));
+        } else {
+            one_by_one.extend(&index.involved);
+        }
+        let mut fit = Vec::new();
+        for node in one_by_one {
+            let verdict = self.enter_node(node, ask);
+            if verdict.faults.fits() && !ask.is_by_next(ask.look(node).1) {
+                fit.push((node, verdict));
+            }
+        }
+        fit
     }
 
     /// Only so many nodes that fit, and none of the others.
