@@ -3,8 +3,8 @@
 use leasehold_common::api::{
     AccountView, AdmitNodes, CreateAccount, CreateLease, CreateMaintenance, EndLease, ExplainView,
     ExtendLease, GpuView, ImportNodes, ImportReport, LeaseView, List, MaintenanceView, NodeView,
-    PolicyChange, PolicySummary, PolicyView, PowerView, Recover, RecoverReport, RollbackPolicy,
-    SetPolicy, SetPowerBudget, Status, Surplus, SurplusShape,
+    PolicyChange, PolicySummary, PolicyView, PowerView, Recover, RecoverReport, ReplaceNode,
+    RollbackPolicy, SetPolicy, SetPowerBudget, ShrinkLease, Status, Surplus, SurplusShape,
 };
 use leasehold_common::ids::{
     AccountName, Generation, IdempotencyKey, LeaseId, MaintenanceId, NodeName, SkuName,
@@ -27,6 +27,10 @@ pub enum Command {
     CancelLease(LeaseId),
     /// Put the end of a lease off.
     ExtendLease(LeaseId, ExtendLease),
+    /// Go on with fewer nodes.
+    ShrinkLease(LeaseId, ShrinkLease),
+    /// Give a lease another node in the place of one.
+    ReplaceNode(LeaseId, ReplaceNode),
     /// Take the hardware that is held for a lease.
     CommitLease(LeaseId),
     /// Set a new policy.

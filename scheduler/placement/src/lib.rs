@@ -36,7 +36,8 @@
 //! - The cell is never copied or rebuilt for a decision. Its nodes stand in topology order, so that
 //!   every unit is a range of them.
 //!
-//! Two more questions are answered from the same looks: [`surplus()`], what could be let beside all
+//! A lease that has hardware may want less of it ([`shrink()`]) or another node in the place of one
+//! ([`replace()`]). Two more questions are answered from the same looks: [`surplus()`], what could be let beside all
 //! that is promised, and [`victims`], whose leases would be taken back for a request that waits.
 //!
 //! Beside whole GPUs there are three smaller worlds, each a module that stands alone: [`power`] is

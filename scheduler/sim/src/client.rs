@@ -1,12 +1,12 @@
 //! Clients: they ask, lose the answer, and ask again under the same key.
 
 use crate::checker::{Broken, Ledger};
-use crate::inventory::{ACCOUNTS, DUO, sku};
+use crate::inventory::{ACCOUNTS, DUO, node_name, sku};
 use crate::rng::Rng;
 use crate::scheduler::Answer;
 use leasehold_common::api::{
-    AdmitNodes, CreateLease, CreateMaintenance, EndLease, ProblemCode, RollbackPolicy, SetPolicy,
-    SetPowerBudget, WantedStep,
+    AdmitNodes, CreateLease, CreateMaintenance, EndLease, ProblemCode, ReplaceNode, RollbackPolicy,
+    SetPolicy, SetPowerBudget, ShrinkLease, WantedStep,
 };
 use leasehold_common::ids::{IdempotencyKey, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, Shape};
@@ -127,7 +127,21 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
         false => *rng.pick(&ids),
     };
     match rng.below(100) {
-        0..56 => Command::CreateLease(lease(rng, now)),
+        0..46 => Command::CreateLease(lease(rng, now)),
+        46..51 => Command::ShrinkLease(
+            some(rng),
+            ShrinkLease {
+                nodes: Some(u32::try_from(rng.below(3)).unwrap_or(1)),
+                drop: None,
+            },
+        ),
+        51..56 => Command::ReplaceNode(
+            some(rng),
+            ReplaceNode {
+                node: node_name(rng.index(nodes)),
+                reason: None,
+            },
+        ),
         56..60 => Command::CommitLease(some(rng)),
         60..75 => Command::EndLease(
             some(rng),

@@ -42,6 +42,8 @@ use utoipa::{Modify, OpenApi};
         writes::cancel_lease,
         writes::plan,
         writes::extend_lease,
+        writes::shrink_lease,
+        writes::replace_node,
         writes::commit_lease,
         rules::policies,
         rules::policy,

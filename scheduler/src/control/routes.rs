@@ -36,6 +36,8 @@ pub(super) fn router(server: Server) -> Router {
         .route("/v1/leases/{id}/end", post(writes::end_lease))
         .route("/v1/leases/{id}/cancel", post(writes::cancel_lease))
         .route("/v1/leases/{id}/extend", post(writes::extend_lease))
+        .route("/v1/leases/{id}/shrink", post(writes::shrink_lease))
+        .route("/v1/leases/{id}/replace", post(writes::replace_node))
         .route("/v1/leases/{id}/commit", post(writes::commit_lease))
         .route("/v1/leases/{id}/explain", get(reads::explain))
         .route("/v1/policies", get(rules::policies).post(rules::set_policy))

@@ -8,7 +8,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use leasehold_common::api::{
     AccountView, AdmitNodes, CreateAccount, CreateLease, EndLease, ExplainView, ExtendLease,
-    ImportNodes, ImportReport, LeaseView, List, NodeView, Recover, RecoverReport,
+    ImportNodes, ImportReport, LeaseView, List, NodeView, Recover, RecoverReport, ReplaceNode,
+    ShrinkLease,
 };
 use leasehold_core::command::{Command, Query};
 
@@ -100,6 +101,46 @@ pub(super) async fn extend_lease(
     let id = named("lease", id)?;
     intent
         .submit(&server, |body| Command::ExtendLease(id, body))
+        .await
+}
+
+/// Takes nodes from a lease, which goes on with the others. Access ends on those that go as soon as
+/// they hear of it.
+#[utoipa::path(post, path = "/v1/leases/{id}/shrink", tag = "leases", request_body = ShrinkLease,
+    params(
+        ("id" = u64, Path, description = "Its number"),
+        ("If-Match" = Option<String>, Header, description = "The generation the lease must have"),
+    ),
+    responses((status = 200, body = LeaseView))
+)]
+pub(super) async fn shrink_lease(
+    State(server): State<Server>,
+    id: Result<Path<String>, PathRejection>,
+    intent: Intent<ShrinkLease>,
+) -> Outcome {
+    let id = named("lease", id)?;
+    intent
+        .submit(&server, |body| Command::ShrinkLease(id, body))
+        .await
+}
+
+/// Gives a lease another node in the place of one: a spare of its domain, or else the nearest free
+/// one that the lease allows.
+#[utoipa::path(post, path = "/v1/leases/{id}/replace", tag = "leases", request_body = ReplaceNode,
+    params(
+        ("id" = u64, Path, description = "Its number"),
+        ("If-Match" = Option<String>, Header, description = "The generation the lease must have"),
+    ),
+    responses((status = 200, body = LeaseView))
+)]
+pub(super) async fn replace_node(
+    State(server): State<Server>,
+    id: Result<Path<String>, PathRejection>,
+    intent: Intent<ReplaceNode>,
+) -> Outcome {
+    let id = named("lease", id)?;
+    intent
+        .submit(&server, |body| Command::ReplaceNode(id, body))
         .await
 }
 

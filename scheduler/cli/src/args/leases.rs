@@ -3,7 +3,7 @@
 use super::{Write, value};
 use clap::{ArgGroup, Args, Subcommand};
 use leasehold_common::class::Class;
-use leasehold_common::ids::{AccountName, LeaseId, SkuName};
+use leasehold_common::ids::{AccountName, LeaseId, NodeName, SkuName};
 use leasehold_common::lease::LeaseState;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::{Locality, Prefix};
@@ -22,6 +22,15 @@ pub enum Leases {
     /// Put the end of a lease off. Takes until 60 s before access ends to commit; what is booked
     /// behind it is never pushed back, and is named where it is in the way.
     Extend(ExtendLease),
+    /// Go on with fewer nodes. The nodes that go end access as soon as they hear of it, without notice,
+    /// as `end --now` does; what was on them is gone. A lease that is to give up all of its nodes is
+    /// ended.
+    Shrink(ShrinkLease),
+    /// Give a lease another node in the place of one: a spare of the same domain, or else the nearest
+    /// free node within what the lease was asked for. Access on the node that goes ends as soon as it
+    /// hears of it; every other node goes on as it is and keeps its rank, and the new one gets the rank
+    /// of the old. Refused where nothing is free.
+    Replace(ReplaceNode),
     /// Book the hardware that is held for a lease.
     Commit(CommitLease),
     /// Withdraw a lease that has not begun.
@@ -166,6 +175,46 @@ pub struct ExtendLease {
     #[arg(long, value_name = "INSTANT", group = "how-long")]
     pub until: Option<Timestamp>,
     /// Say whether it could be; change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the write is named.
+    #[command(flatten)]
+    pub write: Write,
+}
+
+/// `leases shrink`.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("what-stays").required(true))]
+pub struct ShrinkLease {
+    /// Its number.
+    pub id: LeaseId,
+    /// So many nodes that work are to stay, 1 at least: those that are not sound go first, then
+    /// the smallest parts of domains, then the last ones.
+    #[arg(long, value_name = "N", group = "what-stays", value_parser = value::number, allow_negative_numbers = true)]
+    pub nodes: Option<u32>,
+    /// These nodes go, such as h[001-004].
+    #[arg(long, value_name = "HOSTLIST", group = "what-stays")]
+    pub drop: Option<String>,
+    /// Show the lease as it would be; change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the write is named.
+    #[command(flatten)]
+    pub write: Write,
+}
+
+/// `leases replace`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplaceNode {
+    /// Its number.
+    pub id: LeaseId,
+    /// The node that goes.
+    #[arg(long, value_name = "NAME")]
+    pub node: NodeName,
+    /// Why, for the log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Show the lease as it would be; change nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// How the write is named.

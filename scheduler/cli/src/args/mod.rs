@@ -25,7 +25,7 @@ pub use global::{Format, Global};
 pub use gpus::{Gpus, ListGpus};
 pub use leases::{
     CancelLease, CommitLease, CreateLease, EndLease, ExtendLease, Leases, ListLeases, Plan,
-    ShowLease, Wanted,
+    ReplaceNode, ShowLease, ShrinkLease, Wanted,
 };
 pub use ledger::{Ledger, RecoverLedger};
 pub use local::{Completion, Expand, Fold, Log, VerifyLog};

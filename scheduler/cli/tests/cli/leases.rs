@@ -31,6 +31,8 @@ fn active() -> LeaseView {
         end: Some("2026-11-22T11:14:00Z".parse().unwrap()),
         closed: None,
         nodes: "h[001-004]".into(),
+        nodes_leaving: String::new(),
+        segments: Vec::new(),
         node_count: 4,
         nodes_ready: 4,
         nodes_returned: 0,

@@ -368,3 +368,36 @@ async fn a_lease_is_extended_and_a_hold_committed() {
         "POST /v1/leases/7/commit"
     );
 }
+
+#[tokio::test]
+async fn a_lease_gives_nodes_up_or_gets_another() {
+    let server = Server::saying(200, lease("active").to_string());
+    for (words, path, sent) in [
+        ("shrink 7 --nodes 2 --yes", "shrink", json!({"nodes": 2})),
+        (
+            "shrink 7 --drop h[001-002] --yes",
+            "shrink",
+            json!({"drop": "h[001-002]"}),
+        ),
+        (
+            "replace 7 --node h003 --reason broken --yes",
+            "replace",
+            json!({"node": "h003", "reason": "broken"}),
+        ),
+        (
+            "replace 7 --node h003 --dry-run",
+            "replace?dry_run=true",
+            json!({"node": "h003"}),
+        ),
+    ] {
+        let ran = server.run(&format!("leases {words}")).await;
+        assert_eq!(ran.exit, Exit::Ok, "{words}: {ran:?}");
+        let asked = server.asked().pop().unwrap();
+        let line = format!("POST /v1/leases/7/{path}");
+        assert_eq!((asked.line.as_str(), body(&asked)), (line.as_str(), sent));
+    }
+    for wrong in ["shrink 7", "shrink 7 --nodes 1 --drop h001", "replace 7"] {
+        let ran = server.run(&format!("leases {wrong}")).await;
+        assert_eq!(ran.exit, Exit::Usage, "{wrong}: {ran:?}");
+    }
+}

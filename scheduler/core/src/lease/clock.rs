@@ -95,7 +95,7 @@ impl State {
             .contains_key(&ConditionKind::Delayed);
         if !late.is_empty() && !is_known {
             // Whoever is late may be so for long: it goes elsewhere, if that is free.
-            self.plan_again(id, late.iter().collect(), now);
+            drop(self.plan_again(id, late.iter().collect(), now));
             late = self.late_nodes(id);
         }
         if late.is_empty() {
@@ -123,11 +123,14 @@ impl State {
 
     /// Nodes of a lease that are not back from the lease before.
     fn late_nodes(&self, id: LeaseId) -> NodeSet {
-        let is_late = |index: &NodeIndex| {
-            let mut holds = self.cell.holds(*index);
-            holds.any(|hold| hold.awaiting_return && hold.lease != id)
-        };
-        self.leases[&id].nodes().filter(is_late).collect()
+        let nodes = self.leases[&id].nodes();
+        nodes.filter(|index| self.is_late(id, *index)).collect()
+    }
+
+    /// Whether a node is not back from a lease before this one.
+    pub(crate) fn is_late(&self, id: LeaseId, index: NodeIndex) -> bool {
+        let mut holds = self.cell.holds(index);
+        holds.any(|hold| hold.awaiting_return && hold.lease != id)
     }
 
     /// Its start has come and not every node is ready.

@@ -67,13 +67,27 @@ impl State {
         let Some(lease) = self.leases.get(&id) else {
             return;
         };
-        let broken = lease.nodes().filter(|node| self.is_broken(lease, *node));
+        // Those that are late are known as such; a lease that waits for them is Delayed.
+        let waits = lease.state == LeaseState::Scheduled
+            && lease.conditions.contains_key(&ConditionKind::Delayed);
+        let late = |node: NodeIndex| waits && self.is_late(id, node);
+        let broken = lease.nodes();
+        let broken = broken.filter(|node| self.is_broken(lease, *node) || late(*node));
         let broken: Vec<NodeIndex> = broken.collect();
-        self.plan_again(id, broken, now);
+        let mut missing = self.plan_again(id, broken, now);
+        let lease = &self.leases[&id];
+        missing.retain(|(node, _)| self.is_broken(lease, *node));
+        self.tell_missing(id, &missing, now);
     }
 
-    /// Replaces these nodes of a lease, as far as that is free.
-    pub(crate) fn plan_again(&mut self, id: LeaseId, broken: Vec<NodeIndex>, now: Timestamp) {
+    /// Replaces these nodes of a lease, as far as that is free. Returns those that it could not, to be
+    /// tried again.
+    pub(crate) fn plan_again(
+        &mut self,
+        id: LeaseId,
+        broken: Vec<NodeIndex>,
+        now: Timestamp,
+    ) -> Vec<(NodeIndex, Option<Explanation>)> {
         let mut missing = Vec::new();
         for (tried, node) in broken.into_iter().enumerate() {
             if tried >= AT_ONCE || self.draft.is_full() {
@@ -96,7 +110,10 @@ impl State {
             }
         }
         self.put_back();
-        self.tell_missing(id, &missing, now);
+        if !missing.is_empty() {
+            self.wanting.insert(id, now + RETRY);
+        }
+        missing
     }
 
     /// Says which nodes are to be replaced and by nothing yet.
@@ -117,9 +134,6 @@ impl State {
             ),
             nodes: Some(nodes),
         });
-        if condition.is_some() {
-            self.wanting.insert(id, now + RETRY);
-        }
         self.set_condition(id, ConditionKind::PartiallyDelivered, condition);
     }
 

@@ -167,6 +167,8 @@ impl State {
         let leases: Vec<_> = self.given_up(index).collect();
         for id in leases {
             self.cell.release_node(id, index);
+            self.cell
+                .release_node(crate::maintenance::leaving(id), index);
             if let Some(node) = self.nodes.get_mut(&index) {
                 node.leases.remove(&id);
             }

@@ -14,6 +14,8 @@ mod maintenance;
 mod plan;
 mod policy;
 mod power;
+mod replace;
+mod shrink;
 
 pub(crate) use admission::Admission;
 
@@ -90,6 +92,12 @@ impl State {
             Command::CancelLease(lease) => self.cancel_lease(lease, write.if_match, asked),
             Command::ExtendLease(lease, wish) => {
                 self.extend_lease(lease, &wish, write.if_match, asked)
+            }
+            Command::ShrinkLease(lease, wish) => {
+                self.shrink_lease(lease, &wish, write.if_match, asked)
+            }
+            Command::ReplaceNode(lease, wish) => {
+                self.replace_node(lease, &wish, write.if_match, asked)
             }
             Command::CommitLease(lease) => self.commit_lease(lease, write.if_match, asked),
             Command::SetPolicy(wish) => self.set_policy(wish, write.if_match, asked),

@@ -254,7 +254,7 @@ fn a_node_that_two_leases_lost_can_be_taken_back_by_an_operator() {
 }
 
 #[test]
-fn a_grant_that_is_refused_ends_the_lease_and_waits_for_the_node_to_say_so() {
+fn a_lease_that_is_refused_with_nothing_else_free_waits_for_another_node_until_somebody_ends_it() {
     let mut cell = Cell::of(2);
     let id = cell.lease(wish(nodes(2)));
     let mut acks = cell.obedient(0);
@@ -262,8 +262,10 @@ fn a_grant_that_is_refused_ends_the_lease_and_waits_for_the_node_to_say_so() {
     refusal.state = AckState::Refused;
     refusal.refused = Some(RefusalReason::Occupied);
     cell.tell([Event::Acks(node(0), Some(Box::new(acks)))]);
-    assert_eq!(cell.state_of(id), S::Releasing);
+    assert_eq!(cell.state_of(id), S::Preparing);
     assert_eq!(cell.node_view(0).reason, StateReason::GrantRefused);
+    cell.ask(Command::EndLease(id, EndLease::default()))
+        .unwrap();
     let grants = cell
         .state
         .grants_of(NodeIndex(0))

@@ -19,6 +19,8 @@ mod liveness;
 #[cfg(test)]
 mod maintenance;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod packing;
 #[cfg(test)]
 mod policy;

@@ -5,7 +5,7 @@ use crate::store::{Bytes, Change, Store};
 use leasehold_common::account::Account;
 use leasehold_common::ids::{AccountName, IdempotencyKey, LeaseId, Seq};
 use leasehold_common::keys::Key;
-use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState};
+use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, Shape};
 use leasehold_common::ledger::{CommitRecord, LedgerHead};
 use leasehold_common::log::EventName;
 use leasehold_common::record::Record;
@@ -242,8 +242,12 @@ impl Ledger {
             self.moved_on(before.get(id), lease)?;
             overlap::alone(&self.leases, lease)?;
             let was_placed = before.get(id).is_some_and(|old| !old.placement.is_empty());
-            if !was_placed && !lease.placement.is_empty() {
-                self.placed += 1;
+            let segments = |lease: &LeaseRecord| lease.placement.len();
+            let has_moved = before
+                .get(id)
+                .is_none_or(|old| segments(old) < segments(lease));
+            if has_moved && !lease.placement.is_empty() {
+                self.placed += u64::from(!was_placed);
                 let whole = whole_before.get_or_insert_with(|| {
                     let leases = self.leases.iter();
                     leases
@@ -261,7 +265,12 @@ impl Ledger {
     }
 
     fn is_that_lease(&mut self, lease: &LeaseRecord) -> Result<(), Broken> {
-        let identity = (lease.created, lease.spec.clone());
+        // A lease that gives nodes up wants fewer from then on.
+        let spec = LeaseSpec {
+            shape: Shape::nodes(0),
+            ..lease.spec.clone()
+        };
+        let identity = (lease.created, spec);
         match self.known.get(&lease.id) {
             None => {
                 self.known.insert(lease.id, identity);

@@ -14,6 +14,7 @@ use crate::store::Store;
 use leasehold_common::ids::{LeaseId, NodeName};
 use leasehold_common::keys::Key;
 use leasehold_common::lease::{LeaseRecord, LeaseState};
+use leasehold_common::node::FleetRecord;
 use leasehold_common::record;
 use leasehold_common::time::Timestamp;
 
@@ -52,7 +53,7 @@ pub fn not_ended_early(
     let is_due = record
         .access_end
         .is_some_and(|end| end <= clock + TOLERANCE);
-    if runs && !is_due {
+    if runs && !is_due && has_node(store, &record, node) {
         let (state, end) = (record.state, record.access_end);
         return Err(Broken::new(
             "no lease is ended early",
@@ -60,4 +61,13 @@ pub fn not_ended_early(
         ));
     }
     Ok(())
+}
+
+/// Whether the lease still has the node: what it has given up ends there, and goes on elsewhere.
+fn has_node(store: &Store, lease: &LeaseRecord, node: &NodeName) -> bool {
+    let Some(stored) = store.get(&Key::Fleet(node.clone())) else {
+        return true;
+    };
+    let fleet: FleetRecord = record::decode(&stored.value).expect("leaders write nodes");
+    lease.nodes().any(|its| its == fleet.index)
 }

@@ -88,12 +88,15 @@ pub fn is_back(
             old.state,
             LeaseState::Releasing | LeaseState::Settling | LeaseState::Closed
         );
-        let (true, Some(theirs)) = (had_ended, old.segment()) else {
-            continue;
-        };
         // What came back in this very commit is back.
         let returned = &now.get(&old.id).unwrap_or(old).progress.returned;
-        for node in mine.nodes.iter().filter(|n| theirs.nodes.contains(*n)) {
+        let last = old.placement.len().saturating_sub(1);
+        let theirs = old.placement.iter().enumerate();
+        // A lease that goes on has ended on the nodes it has no longer.
+        let theirs = theirs.filter(|(at, _)| had_ended || *at < last);
+        let nodes = theirs.flat_map(|(_, theirs)| theirs.nodes.iter().map(move |n| (n, theirs)));
+        let has_it = |node| !had_ended && old.nodes().any(|n| n == node);
+        for (node, theirs) in nodes.filter(|(n, _)| mine.nodes.contains(*n) && !has_it(*n)) {
             let both = gpus(mine, node).common(gpus(theirs, node));
             if !both.is_empty() && !returned.contains(node) {
                 return Err(Broken::new(

@@ -99,6 +99,8 @@ impl Service for Fake {
             | Command::ImportNodes(_)
             | Command::AdmitNodes(_)
             | Command::ExtendLease(..)
+            | Command::ShrinkLease(..)
+            | Command::ReplaceNode(..)
             | Command::CommitLease(_)
             | Command::SetPolicy(_)
             | Command::RollbackPolicy(_)

@@ -157,6 +157,8 @@ async fn every_rule_of_the_house_is_written_through_the_same_gate() {
         ),
         ("/v1/maintenance/4/end", "", "EndMaintenance"),
         ("/v1/leases/7/extend", r#"{"for":"2h"}"#, "ExtendLease"),
+        ("/v1/leases/7/shrink", r#"{"nodes":2}"#, "ShrinkLease"),
+        ("/v1/leases/7/replace", r#"{"node":"h003"}"#, "ReplaceNode"),
         ("/v1/leases/7/commit", "", "CommitLease"),
     ] {
         let ask = Ask::post(path, body).with("if-match", "\"3\"");

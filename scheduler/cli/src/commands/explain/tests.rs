@@ -45,6 +45,8 @@ fn four_nodes_in_a_rack() -> LeaseView {
         end: None,
         closed: None,
         nodes: String::new(),
+        nodes_leaving: String::new(),
+        segments: Vec::new(),
         node_count: 0,
         nodes_ready: 0,
         nodes_returned: 0,

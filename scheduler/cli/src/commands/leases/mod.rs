@@ -1,6 +1,7 @@
 //! `leasectl leases`: ask for hardware, see what is held, give it back.
 
 mod end;
+mod nodes;
 pub(super) mod show;
 mod terms;
 
@@ -31,6 +32,8 @@ pub async fn run(verb: Leases, session: &mut Session<'_>) -> Result<Exit, Failur
         }
         Leases::End(args) => end::run(&args, session).await,
         Leases::Extend(args) => terms::extend(&args, session).await,
+        Leases::Shrink(args) => nodes::shrink(&args, session).await,
+        Leases::Replace(args) => nodes::replace(&args, session).await,
         Leases::Commit(args) => terms::commit(&args, session).await,
         Leases::Cancel(args) => cancel(&args, session).await,
     }

@@ -165,6 +165,7 @@ impl Show for LeaseView {
                 format!("{} of {}, {}", self.shape, self.sku, within(self.within)),
             ),
             ("nodes", self.nodes.clone()),
+            ("leaving", self.nodes_leaving.clone()),
             (
                 "ready",
                 format!("{} of {}", self.nodes_ready, self.node_count),
@@ -191,6 +192,12 @@ impl Show for LeaseView {
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name:<9} {value}\n"))
             .collect();
+        for segment in &self.segments {
+            let from = second(segment.from);
+            let to = or_none(segment.to.map(|to| format!(" to {}", second(to))));
+            let line = format!("{from}{to}: {} ({})", segment.nodes, segment.reason);
+            text.push_str(&format!("{:<9} {line}\n", "segment"));
+        }
         for condition in &self.conditions {
             let on = condition.nodes.as_ref().map(|nodes| format!(" on {nodes}"));
             text.push_str(&format!(
