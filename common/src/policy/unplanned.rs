@@ -21,13 +21,6 @@ pub fn unplanned(policy: &Policy) -> Vec<Finding> {
                 allowed: "node: nothing plans by another yet".into(),
             });
         }
-        if isolation.mig_colocation {
-            found.push(Finding {
-                field: format!("isolation.{sku}.mig_colocation"),
-                value: true.to_string(),
-                allowed: "false: no MIG slices are let yet".into(),
-            });
-        }
     }
     found
 }
@@ -47,11 +40,7 @@ mod tests {
         let fields: Vec<_> = unplanned(&policy).into_iter().map(|f| f.field).collect();
         assert_eq!(
             fields,
-            [
-                "sanitising_per_hour.hall-a",
-                "isolation.gb200.granularity",
-                "isolation.gb200.mig_colocation"
-            ]
+            ["sanitising_per_hour.hall-a", "isolation.gb200.granularity"]
         );
     }
 }

@@ -35,6 +35,7 @@ fn active() -> LeaseView {
         nodes_ready: 4,
         nodes_returned: 0,
         gpus: BTreeMap::new(),
+        slices: BTreeMap::new(),
         gpu_count: 32,
         envelope_watts: 40_800,
         energy_wh: 0,

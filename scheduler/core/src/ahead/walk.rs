@@ -192,7 +192,7 @@ impl State {
 
     fn cost_of(&self, id: LeaseId) -> usize {
         match self.leases[&id].spec.shape {
-            Shape::Gpus { .. } => SMALL,
+            Shape::Gpus { .. } | Shape::Slices { .. } => SMALL,
             Shape::Nodes { count: 1, .. } => SMALL,
             Shape::Nodes { .. } | Shape::Unit { .. } => self.cell.len().max(SMALL),
         }

@@ -6,7 +6,9 @@ use crate::maintenance::in_words_of_people;
 use crate::state::State;
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::LeaseId;
-use leasehold_common::lease::{LeaseRecord, LeaseSpec, LeaseState, Segment, SegmentReason};
+use leasehold_common::lease::{
+    LeaseRecord, LeaseSpec, LeaseState, Segment, SegmentReason, sevenths,
+};
 use leasehold_common::log::{Actor, Attributes, EventName, Inputs};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
@@ -96,6 +98,9 @@ impl State {
             .iter()
             .filter_map(|node| {
                 let sku = sku?;
+                if let Some(slices) = plan.slices.get(&node) {
+                    return Some(sku.envelope_sevenths(sevenths(slices), lease.spec.gpu_cap_watts));
+                }
                 let taken = plan.gpus.get(&node).map_or(sku.gpus, |slots| slots.len());
                 Some(sku.envelope_capped(taken, lease.spec.gpu_cap_watts))
             })
@@ -108,6 +113,7 @@ impl State {
             to: plan.end,
             nodes: plan.nodes,
             gpus: plan.gpus,
+            slices: plan.slices,
             spares: plan.spares,
             envelope_mw: envelope,
             reason: SegmentReason::Placed,

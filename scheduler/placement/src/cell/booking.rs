@@ -338,9 +338,7 @@ impl Cell {
     /// What a booking may draw, node by node.
     pub(super) fn loads(&self, booking: &Booking) -> Vec<Load> {
         let nodes = booking.nodes.iter();
-        nodes
-            .map(|node| self.load(node, booking))
-            .collect()
+        nodes.map(|node| self.load(node, booking)).collect()
     }
 
     /// What the bookings on a node may draw there, and when; nothing where it is not known.
@@ -358,7 +356,11 @@ impl Cell {
         let (sku, cap) = (self.described(known.sku), booking.gpu_cap_watts);
         let power = match booking.slices.get(&node) {
             Some(slices) => envelope_of_slices(sku, sevenths(slices), cap),
-            None => envelope(sku, booking.slots(node).common(known.spec.slots()).len(), cap),
+            None => envelope(
+                sku,
+                booking.slots(node).common(known.spec.slots()).len(),
+                cap,
+            ),
         };
         Load {
             unit: self.grid.unit_of(node),

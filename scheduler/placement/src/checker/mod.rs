@@ -400,7 +400,14 @@ impl Look<'_> {
             }
         }
         let (plan, request) = (self.plan, self.request);
-        slices::check(self.fleet, request, plan, node, self.neighbours(node), found);
+        slices::check(
+            self.fleet,
+            request,
+            plan,
+            node,
+            self.neighbours(node),
+            found,
+        );
         let there = self.there();
         beside::check_domain(self.fleet, self.policy, self.request, node, there, found);
     }

@@ -56,16 +56,21 @@ impl<'a> Ask<'a> {
         start: Timestamp,
     ) -> Self {
         let largest = cell.largest_node(&request.sku).unwrap_or(0);
-        let geometry = cell.index().sku(&request.sku).and_then(|(sku, _)| cell.geometry(sku));
+        let geometry = cell
+            .index()
+            .sku(&request.sku)
+            .and_then(|(sku, _)| cell.geometry(sku));
         let wish = Wish::new(&request.shape, geometry, largest);
         let need = match request.shape {
             Shape::Nodes { .. } | Shape::Unit { .. } => Need::Whole,
             Shape::Gpus { count } => {
                 Need::Gpus(u8::try_from(count).unwrap_or(u8::MAX).min(largest))
             }
-            Shape::Slices { .. } => {
-                Need::Slices(wish.and_then(|wish| wish.gpus).unwrap_or(u8::MAX).min(largest))
-            }
+            Shape::Slices { .. } => Need::Slices(
+                wish.and_then(|wish| wish.gpus)
+                    .unwrap_or(u8::MAX)
+                    .min(largest),
+            ),
         };
         let sku = cell.index().sku(&request.sku).filter(|_| largest > 0);
         Self {

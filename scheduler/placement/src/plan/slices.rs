@@ -122,7 +122,9 @@ impl Claim {
 
 fn fits(wish: &Wish<'_>, offered: &[(u8, Option<Layout>)]) -> bool {
     if offered.iter().all(|(_, layout)| layout.is_none()) {
-        return wish.gpus.is_some_and(|gpus| usize::from(gpus) <= offered.len());
+        return wish
+            .gpus
+            .is_some_and(|gpus| usize::from(gpus) <= offered.len());
     }
     choose(wish.geometry, offered, &wish.wanted).is_some()
 }
@@ -141,7 +143,10 @@ pub(super) fn judge_slices(
         blame(wish, &claim, stance, &mut faults);
     }
     if let Some(sku) = ask.cell.described(stance.sku) {
-        let mine = ask.request.host.unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
+        let mine = ask
+            .request
+            .host
+            .unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
         if lacks_host(sku.host_share(stance.gpus), claim.host, mine) {
             faults.add(Rule::Host, Cause::Held);
         }
@@ -248,7 +253,11 @@ impl Spot {
         let wish = ask.wish.as_ref()?;
         let (known, stance) = ask.look(node);
         let (claim, _, _) = claim(known, ask, &mut Faults::default());
-        let on = choose(wish.geometry, &claim.offered(stance, Only::All), &wish.wanted)?;
+        let on = choose(
+            wish.geometry,
+            &claim.offered(stance, Only::All),
+            &wish.wanted,
+        )?;
         let slices = on.gpus.iter().flat_map(|gpu| {
             gpu.instances.iter().map(|one| Slice {
                 gpu: gpu.slot,
@@ -317,7 +326,8 @@ fn classes<'a>(
     let anybody = ask.apart.mig_colocation;
     let account = ask.account.filter(|_| !anybody);
     let may = sku.filter(|_| anybody || account.is_some());
-    may.into_iter().flat_map(move |sku| carved.classes(sku, account))
+    may.into_iter()
+        .flat_map(move |sku| carved.classes(sku, account))
 }
 
 /// The nodes with slices that the account may be on before they are nobody's.
@@ -435,7 +445,11 @@ pub(super) fn judged_classes<'a>(
     all_classes(&ask).filter_map(move |(_, nodes)| {
         let (known, stance) = ask.look(*nodes.first()?);
         let verdict = judge(known, stance, &ask);
-        Some((verdict, stance, u32::try_from(nodes.len()).unwrap_or(u32::MAX)))
+        Some((
+            verdict,
+            stance,
+            u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+        ))
     })
 }
 
@@ -444,5 +458,6 @@ fn all_classes<'a>(
 ) -> impl Iterator<Item = (&'a Class, &'a std::collections::BTreeSet<NodeIndex>)> + use<'a> {
     let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
     let carved = ask.cell.carved();
-    sku.into_iter().flat_map(move |sku| carved.classes(sku, None))
+    sku.into_iter()
+        .flat_map(move |sku| carved.classes(sku, None))
 }

@@ -4,8 +4,8 @@
 use super::ask::Ask;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
-use super::slices::{carved_by_kind, judged_classes};
 use super::rules::{Verdict, judge, judge_kind};
+use super::slices::{carved_by_kind, judged_classes};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;

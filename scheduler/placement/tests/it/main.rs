@@ -16,6 +16,8 @@ mod properties;
 #[cfg(test)]
 mod reclaim;
 #[cfg(test)]
+mod slices;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod surplus;

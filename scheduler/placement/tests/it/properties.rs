@@ -111,7 +111,10 @@ pub fn slices() -> impl Strategy<Value = Shape> {
         1 => Just(vec![("1g.5gb", 1)]),
     ];
     some.prop_map(|some| {
-        Shape::slices(some.into_iter().map(|(name, count)| (name.parse().unwrap(), count)))
+        Shape::slices(
+            some.into_iter()
+                .map(|(name, count)| (name.parse().unwrap(), count)),
+        )
     })
 }
 
