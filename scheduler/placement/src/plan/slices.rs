@@ -20,11 +20,13 @@ use super::small;
 use super::tally::Tally;
 use crate::cell::{Class, GPUS, Gone, Kind, Node, Stance};
 use crate::mig::{Assignment, Geometry, Layout, Wanted, choose};
+use leasehold_common::class::Side;
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
 use leasehold_common::node_set::NodeSet;
-use std::collections::BTreeMap;
+use leasehold_common::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What slices are asked for, of GPUs that are partitioned in one way.
 #[derive(Debug, Clone, Copy)]
@@ -189,11 +191,8 @@ fn blame(wish: &Wish<'_>, claim: &Claim, stance: &Stance, faults: &mut Faults) {
     }
 }
 
-type Neighbours = (
-    Claim,
-    Option<leasehold_common::class::Side>,
-    Option<leasehold_common::time::Timestamp>,
-);
+/// What is gone of a node, the side it serves before, and when the next booking begins.
+type Neighbours = (Claim, Option<Side>, Option<Timestamp>);
 
 /// What leases take of a node in the window, which side it serves before, and when the next booking
 /// begins.
@@ -306,8 +305,8 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
         }
         return podium;
     }
-    for (class, nodes) in classes(ask) {
-        enter_class(ask, class, nodes.iter().copied(), limits, &mut podium);
+    for (_, nodes) in classes(ask) {
+        enter_class(ask, nodes.iter().copied(), limits, &mut podium);
     }
     enter_uncarved(ask, limits, &mut podium);
     for (node, verdict) in &tally.involved {
@@ -318,9 +317,7 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
 }
 
 /// The classes of nodes with slices that the account may be on.
-fn classes<'a>(
-    ask: &Ask<'a>,
-) -> impl Iterator<Item = (&'a Class, &'a std::collections::BTreeSet<NodeIndex>)> {
+fn classes<'a>(ask: &Ask<'a>) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> {
     let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
     let carved = ask.cell.carved();
     let anybody = ask.apart.mig_colocation;
@@ -337,14 +334,10 @@ pub(super) fn carved_nodes<'a>(ask: &Ask<'a>) -> impl Iterator<Item = &'a NodeIn
 
 fn enter_class(
     ask: &Ask<'_>,
-    class: &Class,
     nodes: impl Iterator<Item = NodeIndex>,
     limits: &mut Limits<'_>,
     podium: &mut Podium<Spot>,
 ) {
-    if class.kind.free == 0 && ask.wish.is_none() {
-        return;
-    }
     let mut entered = 0;
     for node in nodes {
         let (known, stance) = ask.look(node);
@@ -362,7 +355,7 @@ fn enter_class(
 
 /// Nodes without slices, where as many GPUs are free as it takes.
 fn enter_uncarved(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
-    let Need::Slices(gpus) = ask.need else {
+    let (Some(wish), Need::Slices(gpus)) = (ask.wish, ask.need) else {
         return;
     };
     let whole = Ask {
@@ -377,14 +370,19 @@ fn enter_uncarved(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Sp
         if ask.cell.carved().has(place.node) {
             continue;
         }
-        let Some(spot) = Spot::on(ask, place.node) else {
-            continue;
-        };
+        // No slice is there yet, so that they get as many GPUs as they need by themselves.
         let score = Score {
-            slices: Some(spot.score()),
+            slices: Some(SliceScore {
+                gpus_carved: u32::from(gpus),
+                slices_left: u32::from(gpus) * 8 - wish.eighths,
+            }),
             ..score
         };
-        podium.enter(score, || spot);
+        podium.enter(score, || {
+            let spot = Spot::on(ask, place.node).expect("as many GPUs are free as it takes");
+            debug_assert_eq!(Some(spot.score()), score.slices);
+            spot
+        });
     }
 }
 
@@ -455,7 +453,7 @@ pub(super) fn judged_classes<'a>(
 
 fn all_classes<'a>(
     ask: &Ask<'a>,
-) -> impl Iterator<Item = (&'a Class, &'a std::collections::BTreeSet<NodeIndex>)> + use<'a> {
+) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> + use<'a> {
     let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
     let carved = ask.cell.carved();
     sku.into_iter()

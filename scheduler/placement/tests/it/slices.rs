@@ -68,7 +68,7 @@ fn a_lease_of_slices_that_waits_says_why_and_until_when() {
     let reasons: Vec<_> = why
         .reasons
         .iter()
-        .map(|one| (one.reason, &*one.detail))
+        .map(|one| (one.reason.clone(), &*one.detail))
         .collect();
     assert_eq!(
         reasons,
