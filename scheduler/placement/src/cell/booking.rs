@@ -243,8 +243,9 @@ impl Cell {
         check_times(&booked.booking, to)?;
         if let Some(from) = booked.booking.to {
             for index in booked.booking.nodes.iter() {
-                let pieces = self.pieces(index, &booked.booking)?;
-                self.check_beside(index, &booked.booking, &pieces, (from, to), None)?;
+                let own = self.holds(index).find(|hold| hold.lease == lease);
+                let pieces = own.map_or(&[][..], |hold| &hold.pieces);
+                self.check_beside(index, &booked.booking, pieces, (from, to), None)?;
             }
         }
         self.change_holds(lease, |hold| hold.to = to);

@@ -135,11 +135,8 @@ impl<'a> Ask<'a> {
 
     /// What so many free GPUs are to the request: GPUs, or memory slices where it asks for slices.
     pub(super) const fn loose(&self, free: u8) -> u8 {
-        match self.need {
-            Need::Whole | Need::Gpus(_) => free,
-            // 16 GPUs have 128.
-            Need::Slices(_) => free * 8,
-        }
+        // 16 GPUs have 128 memory slices.
+        if self.wish.is_some() { free * 8 } else { free }
     }
 
     /// Whether a node with so many GPUs has what is asked of one, as asked.

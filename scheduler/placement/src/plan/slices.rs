@@ -35,6 +35,8 @@ pub(super) struct Wish<'a> {
     wanted: Wanted,
     /// GPUs that it needs where none has slices yet; absent where no node has as many.
     pub(super) gpus: Option<u8>,
+    /// The same, or as many as the largest node has: what no node could give is no node's fault.
+    bound: u8,
     /// Compute slices.
     pub(super) sevenths: u32,
     /// Memory slices.
@@ -56,10 +58,12 @@ impl<'a> Wish<'a> {
             let kind = kinds.iter().find(|kind| kind.name == *profile);
             u32::from(kind.map_or(0, |kind| kind.memory)).saturating_mul(*count)
         });
+        let gpus = choose(geometry, &empty, &wanted).map(|on| carved(&on));
         Some(Self {
             geometry,
             wanted,
-            gpus: choose(geometry, &empty, &wanted).map(|on| carved(&on)),
+            gpus,
+            bound: gpus.unwrap_or(largest),
             sevenths: u32::try_from(shape.sevenths()).unwrap_or(u32::MAX),
             eighths: eighths.fold(0, u32::saturating_add),
         })
@@ -123,12 +127,11 @@ impl Claim {
 }
 
 fn fits(wish: &Wish<'_>, offered: &[(u8, Option<Layout>)]) -> bool {
-    if offered.iter().all(|(_, layout)| layout.is_none()) {
-        return wish
-            .gpus
-            .is_some_and(|gpus| usize::from(gpus) <= offered.len());
-    }
-    choose(wish.geometry, offered, &wish.wanted).is_some()
+    let free = offered.iter().filter(|(_, layout)| layout.is_none());
+    let free = free.count();
+    let is_plain = free == offered.len() || wish.gpus.is_none();
+    free >= usize::from(wish.bound)
+        || (!is_plain && choose(wish.geometry, offered, &wish.wanted).is_some())
 }
 
 /// Judges one node of the right SKU for slices.
@@ -144,7 +147,9 @@ pub(super) fn judge_slices(
     if !fits(wish, &offered) {
         blame(wish, &claim, stance, &mut faults);
     }
-    if let Some(sku) = ask.cell.described(stance.sku) {
+    // Where shares are those of GPUs and slices alone, there is a share wherever there are slices.
+    let is_shared_out = ask.is_present() && !stance.is_involved;
+    if let Some(sku) = ask.cell.described(stance.sku).filter(|_| !is_shared_out) {
         let mine = ask
             .request
             .host

@@ -384,6 +384,16 @@ fn small_sku() -> Sku {
 pub fn played(ops: Vec<Op>) -> (Twice, Timestamp) {
     let mut fleet = Twice::default();
     fleet.describe(small_sku());
+    // Slices stay what they are on a node that becomes one of another kind.
+    fleet.describe(Sku {
+        name: "h100".parse().unwrap(),
+        cpus: 0,
+        memory_mib: 0,
+        gpu_watts_min: 0,
+        gpu_watts: 0,
+        overhead_watts: 0,
+        ..small_sku()
+    });
     for n in 0..4 {
         fleet.admit(n, spec(&place(n), "h200", 4));
     }
