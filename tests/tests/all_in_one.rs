@@ -180,6 +180,39 @@ fn a_gpu_that_is_lost_under_a_lease_degrades_it() {
     assert_eq!(sick, [3]);
 }
 
+#[test]
+fn slices_of_one_gpu_are_let_to_leases_of_their_own() {
+    let cell = AllInOne::simulating("2xh200");
+    let ctl = cell.ctl();
+    ctl.ok(&["accounts", "create", "acme", "--side", "tenant"]);
+    let three = ctl.create(&[
+        "--slice",
+        "1g.18gb:3",
+        "--slice",
+        "2g.35gb:1",
+        "--for",
+        "1h",
+    ]);
+    let three = ctl.wait_for_state(three.id, LeaseState::Active);
+    assert_eq!((three.node_count, three.gpu_count), (1, 1));
+    let one = ctl.create(&["--slice", "1g.18gb:1", "--for", "1h"]);
+    let one = ctl.wait_for_state(one.id, LeaseState::Active);
+    assert_eq!(one.gpus, three.gpus, "on the same GPU");
+    let (on_three, on_one): (Vec<_>, Vec<_>) = (
+        three.slices.values().flatten().collect(),
+        one.slices.values().flatten().collect(),
+    );
+    assert_eq!((on_three.len(), on_one.len()), (4, 1));
+    assert!(on_three.iter().all(|slice| slice.start != on_one[0].start));
+    ctl.ok(&["leases", "end", "--now", &three.id.to_string()]);
+    ctl.wait_for_state(three.id, LeaseState::Closed);
+    assert_eq!(
+        ctl.lease(one.id).state,
+        LeaseState::Active,
+        "the other goes on"
+    );
+}
+
 fn ids_and_gpus(leases: &[LeaseView]) -> Vec<(LeaseId, String)> {
     leases
         .iter()

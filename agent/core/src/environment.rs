@@ -24,6 +24,18 @@ pub fn text(grant: &Grant, indexes: &BTreeMap<GpuUuid, u32>) -> String {
         .map(|gpu| gpu.as_str())
         .collect::<Vec<_>>()
         .join(",");
+    let slices: Vec<String> = grant
+        .slices
+        .iter()
+        .map(|slice| format!("{}/{}@{}", slice.gpu, slice.profile, slice.start))
+        .collect();
+    let slices = Some(slices.join(",")).filter(|slices| !slices.is_empty());
+    // The instances have no UUID before they are made, and the GPUs are not the lease's alone: a program
+    // is shown none.
+    let (cuda, nvidia) = match slices {
+        Some(_) => (String::new(), "void".to_owned()),
+        None => (uuids.clone(), uuids.clone()),
+    };
     let end = grant.access_end.map(|end| end.to_string());
     let cap = grant.gpu_cap_mw.map(|cap| cap.watts().to_string());
 
@@ -35,13 +47,14 @@ pub fn text(grant: &Grant, indexes: &BTreeMap<GpuUuid, u32>) -> String {
         ("LEASEHOLD_NODE", Some(grant.node.to_string())),
         ("LEASEHOLD_NODE_RANK", Some(grant.rank.to_string())),
         ("LEASEHOLD_GPUS", Some(numbers.join(","))),
-        ("LEASEHOLD_GPU_UUIDS", Some(uuids.clone())),
+        ("LEASEHOLD_GPU_UUIDS", Some(uuids)),
+        ("LEASEHOLD_MIG_SLICES", slices),
         ("LEASEHOLD_START", Some(grant.starts_at.to_string())),
         ("LEASEHOLD_END", end),
         ("LEASEHOLD_POWER_CAP_W", cap),
         ("CUDA_DEVICE_ORDER", Some("PCI_BUS_ID".to_owned())),
-        ("CUDA_VISIBLE_DEVICES", Some(uuids.clone())),
-        ("NVIDIA_VISIBLE_DEVICES", Some(uuids)),
+        ("CUDA_VISIBLE_DEVICES", Some(cuda)),
+        ("NVIDIA_VISIBLE_DEVICES", Some(nvidia)),
     ];
     let mut text = String::new();
     for (name, value) in variables {

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 pub struct RunningMeter {
     /// GPU time so far, in milliseconds.
     gpu_ms: u64,
+    /// Sevenths of a millisecond beyond that; slices alone have any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    rest: u64,
     /// Energy so far.
     energy_mj: MilliJoules,
     /// The instant up to which time is counted; absent before access began.
@@ -24,6 +27,14 @@ pub struct RunningMeter {
     /// What each GPU's counter showed last.
     #[serde(default)]
     counters: BTreeMap<GpuUuid, MilliJoules>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field over by reference"
+)]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl RunningMeter {
@@ -35,23 +46,33 @@ impl RunningMeter {
 
     /// Counts time up to `at`, for `gpus` GPUs. A clock that was set back counts nothing.
     pub fn count_time(&mut self, gpus: usize, at: Timestamp) {
+        self.count_sevenths(gpus as u64 * 7, at);
+    }
+
+    /// The same for slices, by their compute slices, of which a GPU has seven.
+    pub fn count_sevenths(&mut self, sevenths: u64, at: Timestamp) {
         let Some(from) = self.counted_to else { return };
-        let passed = at.since(from).millis();
-        self.gpu_ms = self
-            .gpu_ms
-            .saturating_add(passed.saturating_mul(gpus as u64));
+        let passed = at.since(from).millis().saturating_mul(sevenths);
+        let passed = passed.saturating_add(self.rest);
+        self.gpu_ms = self.gpu_ms.saturating_add(passed / 7);
+        self.rest = passed % 7;
         self.counted_to = Some(from.max(at));
     }
 
     /// Counts what a GPU's energy counter has gained. The first reading of a GPU is its zero.
     pub fn count_energy(&mut self, gpu: &GpuUuid, counter: MilliJoules) {
+        self.count_share(gpu, counter, 7);
+    }
+
+    /// The same for slices of a GPU: it has one counter, and what that gains is shared by compute slices.
+    pub fn count_share(&mut self, gpu: &GpuUuid, counter: MilliJoules, sevenths: u64) {
         let gained = match self.counters.insert(gpu.clone(), counter) {
             None => MilliJoules::ZERO,
             Some(before) if counter >= before => counter - before,
             // The driver was loaded anew in between.
             Some(_) => counter,
         };
-        self.energy_mj += gained;
+        self.energy_mj += MilliJoules(gained.0.saturating_mul(sevenths) / 7);
     }
 
     /// What was used so far.
@@ -84,6 +105,19 @@ mod tests {
             meter.count_time(8, at(second));
         }
         assert_eq!(meter.total().gpu_seconds, 8 * 3600);
+    }
+
+    #[test]
+    fn a_seventh_of_a_gpu_for_seven_seconds_is_a_second_of_a_gpu() {
+        let mut meter = RunningMeter::default();
+        meter.begin(at(0));
+        meter.count_share(&gpu(), MilliJoules(100), 1);
+        for second in 1..=7 {
+            meter.count_sevenths(1, at(second));
+        }
+        meter.count_share(&gpu(), MilliJoules(800), 1);
+        assert_eq!(meter.total().gpu_seconds, 1);
+        assert_eq!(meter.total().energy_mj, MilliJoules(100));
     }
 
     #[test]

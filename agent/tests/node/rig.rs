@@ -128,6 +128,7 @@ impl Rig {
             rank: 0,
             order: Order::Serve,
             gpus: slots.iter().map(|slot| self.gpu(*slot)).collect(),
+            slices: Vec::new(),
             account: "acme".parse().unwrap(),
             side: Side::Tenant,
             class: Class::OnDemand,

@@ -3,7 +3,7 @@
 use crate::class::{Class, Side};
 use crate::explain::{Explanation, Reason};
 use crate::ids::{AccountName, Epoch, Generation, GpuUuid, LeaseId, NodeName, SkuName};
-use crate::lease::{ConditionKind, HostShare, LeaseState, SegmentReason, Shape};
+use crate::lease::{ConditionKind, HostShare, LeaseState, SegmentReason, Shape, Slice};
 use crate::time::{Span, Timestamp};
 use crate::topology::Locality;
 use serde::{Deserialize, Serialize};
@@ -49,8 +49,8 @@ pub struct CreateLease {
     pub account: AccountName,
     /// What is to be promised.
     pub class: Class,
-    /// How much: `{"kind":"nodes","count":4}`, `{"kind":"gpus","count":2}` or
-    /// `{"kind":"unit","prefix":"hall-a"}`.
+    /// How much: `{"kind":"nodes","count":4}`, `{"kind":"gpus","count":2}`,
+    /// `{"kind":"slices","profiles":{"1g.18gb":3}}` or `{"kind":"unit","prefix":"hall-a"}`.
     pub shape: Shape,
     /// Of what kind.
     pub sku: SkuName,
@@ -212,6 +212,9 @@ pub struct LeaseView {
     /// Its GPUs by node, in slot order. Lists leave it empty for leases of more than 256 nodes;
     /// `GET /v1/leases/{id}` always has it.
     pub gpus: BTreeMap<NodeName, Vec<GpuUuid>>,
+    /// Its slices, where it has slices of those GPUs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slices: BTreeMap<NodeName, Vec<Slice>>,
     /// How many GPUs.
     pub gpu_count: u64,
     /// The watts it may draw, whole watts; 0 while it has no hardware.

@@ -103,7 +103,7 @@ impl Shape {
             Self::Nodes { count, .. } => u64::from(*count) * u64::from(per_node),
             Self::Gpus { .. } | Self::Slices { .. } | Self::Unit { .. } => {
                 self.least_gpus(per_node)
-            },
+            }
         }
     }
 

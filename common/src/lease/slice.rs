@@ -35,6 +35,8 @@ pub type Slices = BTreeMap<NodeIndex, Vec<Slice>>;
 
 /// The compute slices of all of them.
 pub fn sevenths(slices: &[Slice]) -> u32 {
-    let each = slices.iter().map(|slice| u32::from(slice.profile.sevenths()));
+    let each = slices
+        .iter()
+        .map(|slice| u32::from(slice.profile.sevenths()));
     each.sum()
 }

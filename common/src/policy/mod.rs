@@ -17,12 +17,10 @@
 mod check;
 mod record;
 mod text;
-mod unplanned;
 
 pub use check::{Finding, Fleet, POLICY_MAX_BYTES, Shapes, check};
 pub use record::PolicyRecord;
 pub use text::PolicyText;
-pub use unplanned::unplanned;
 
 use crate::class::{Class, Side};
 use crate::ids::SkuName;

@@ -3,7 +3,9 @@
 
 use crate::event::Effect;
 use crate::state::State;
-use leasehold_common::grant::{DisconnectPolicy, Grant, GrantsRecord, Order, SealedGrant};
+use leasehold_common::grant::{
+    DisconnectPolicy, Grant, GrantedSlice, GrantsRecord, Order, REQUIRES_MIG, SealedGrant,
+};
 use leasehold_common::ids::{GpuUuid, LeaseId, NodeIndex};
 use leasehold_common::lease::{LeaseRecord, LeaseState};
 use leasehold_common::record::{Unknown, Version};
@@ -67,6 +69,7 @@ impl State {
             rank: u32::try_from(rank).expect("a cell has far fewer nodes"),
             order,
             gpus: self.gpus_on(lease, index),
+            slices: self.slices_on(lease, index),
             account: lease.spec.account.clone(),
             side: lease.side,
             class: lease.spec.class,
@@ -77,9 +80,32 @@ impl State {
             disconnect_policy: DisconnectPolicy::EnforceAtEnd,
             gpu_cap_mw: cap.map(|watts| MilliWatts::from_watts(watts.into())),
             isolation_ref: None,
-            requires: Vec::new(),
+            requires: match segment.slices.is_empty() {
+                true => Vec::new(),
+                false => vec![REQUIRES_MIG.to_owned()],
+            },
             issuer: self.settings.cell.to_string(),
         })
+    }
+
+    /// A lease's slices on one of its nodes, in order of slot and start.
+    pub(crate) fn slices_on(&self, lease: &LeaseRecord, index: NodeIndex) -> Vec<GrantedSlice> {
+        let slices = lease
+            .segment()
+            .and_then(|segment| segment.slices.get(&index));
+        let node = self.nodes.get(&index);
+        let (Some(slices), Some(node)) = (slices, node) else {
+            return Vec::new();
+        };
+        let granted = slices.iter().filter_map(|slice| {
+            let gpu = node.fleet.gpus.get(usize::from(slice.gpu))?;
+            Some(GrantedSlice {
+                gpu: gpu.uuid.clone(),
+                profile: slice.profile.clone(),
+                start: slice.start,
+            })
+        });
+        granted.collect()
     }
 
     /// A lease's GPUs on one of its nodes, in slot order.

@@ -122,6 +122,8 @@ impl State {
         }
         let mut gpus = segment.gpus.clone();
         gpus.retain(|node, _| nodes.contains(*node));
+        let mut slices = segment.slices.clone();
+        slices.retain(|node, _| nodes.contains(*node));
         Some(Booking {
             lease: lease.id,
             account: lease.spec.account.clone(),
@@ -129,6 +131,7 @@ impl State {
             from: segment.from,
             to: segment.to,
             gpus,
+            slices,
             nodes,
             host: lease.spec.host,
             gpu_cap_watts: lease.spec.gpu_cap_watts,

@@ -87,6 +87,7 @@ impl State {
                     to: Some(record.to),
                     nodes: record.nodes.clone(),
                     gpus: BTreeMap::new(),
+                    slices: BTreeMap::new(),
                     host: None,
                     // Whatever a crew does to a node, its GPUs are not let.
                     gpu_cap_watts: Some(0),

@@ -152,6 +152,13 @@ impl State {
         let Some(segment) = lease.segment() else {
             return Vec::new();
         };
+        if !segment.slices.is_empty() {
+            let outstanding = lease.outstanding();
+            return outstanding
+                .iter()
+                .map(|node| (node, segment.envelope_mw.0))
+                .collect();
+        }
         let per_node = self.gpus_per_node(lease);
         let all = lease.gpus(per_node).max(1);
         lease

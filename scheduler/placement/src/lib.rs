@@ -11,10 +11,10 @@
 //!
 //! A decision is made in four looks at the cell, each in a module of [`mod@plan`]:
 //! 1. *rules*: by every hard rule for the window asked for, what nodes fail is counted, all of it.
-//! 2. *small*, *gang*: placements made of nodes that fail nothing, and that the *limits* allow
+//! 2. *small*, *slices*, *gang*: placements made of nodes that fail nothing, and that the *limits* allow
 //!    together (watts, floors, ceilings), are compared by one [`Score`], whose field order is the
 //!    policy. A gang goes into the smallest unit that holds it; a lease on one node goes where it
-//!    fits best.
+//!    fits best. Slices go where GPUs are in slices already.
 //! 3. *never*: where there is no placement, whether an empty and healthy cell would have had one.
 //! 4. *wait*: where it would, what is in the way, when time alone will have removed it, and what
 //!    else would.
@@ -25,7 +25,7 @@
 //! its SKU once, and so does whatever meets a budget or a floor.
 //!
 //! Invariants:
-//! - A GPU is in one booking at a time; a node serves one account, and so one side, at a time, or as
+//! - A GPU is in one booking at a time, or its slices are, and then no slice is in two; a node serves one account, and so one side, at a time, or as
 //!   policy keeps sides and accounts apart. [`Cell::book`] refuses anything else whoever asks, and
 //!   [`checker`], which shares no code with the planner, says the same of a plan.
 //! - A booking's hardware is kept free for the policy's turnaround after its end, so a node is let
@@ -45,7 +45,7 @@
 //! published traces ask for them.
 //!
 //! Not here: quota and the life cycles of leases and nodes (`leasehold-core`), and who may ask for
-//! what (the API). MIG slices are not let yet, and what would be reclaimed is only said.
+//! what (the API). No MIG instance is made, and what would be reclaimed is only said.
 
 pub mod cell;
 pub mod checker;

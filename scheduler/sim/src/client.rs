@@ -214,8 +214,12 @@ fn lease(rng: &mut Rng, now: Timestamp) -> CreateLease {
     let (name, _, classes, _) = rng.pick(&ACCOUNTS);
     let class = *rng.pick(classes);
     let count = u32::try_from(rng.below(3) + 1).unwrap_or(1);
-    let shape = match rng.below(2) {
-        0 => Shape::nodes(count),
+    let shape = match rng.below(5) {
+        0..2 => Shape::nodes(count),
+        2 => {
+            let name = *rng.pick(&["1g.18gb", "2g.35gb", "3g.71gb"]);
+            Shape::slices([(name.parse().expect("a valid profile"), count)])
+        }
         _ => Shape::Gpus {
             count: count.min(2),
         },

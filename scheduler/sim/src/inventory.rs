@@ -74,7 +74,7 @@ pub fn settings(host: &str) -> CoreSettings {
             gpus: 2,
             nodes_per_domain: 2,
             gpu_memory_mib: 141_000,
-            mig: None,
+            mig: Some("H200-141GB".into()),
             cpus: 0,
             memory_mib: 0,
             gpu_watts_min: 200,

@@ -1,5 +1,6 @@
 //! What the node has accepted, and what it remembers of what is over.
 
+use super::slices;
 use crate::meter::RunningMeter;
 use leasehold_common::grant::{Grant, GrantError, Meter, RefusalReason, SealedGrant};
 use leasehold_common::ids::{Epoch, GpuUuid, LeaseId, Seq, Term};
@@ -98,10 +99,16 @@ impl Entry {
             return;
         }
         let until = self.grant.access_end.map_or(now, |end| end.min(now));
-        self.meter.count_time(self.grant.gpus.len(), until);
-        for gpu in &self.grant.gpus {
+        let parts = self
+            .grant
+            .gpus
+            .iter()
+            .map(|gpu| (gpu, slices::sevenths(&self.grant, gpu)));
+        let sevenths = parts.clone().map(|(_, sevenths)| sevenths).sum();
+        self.meter.count_sevenths(sevenths, until);
+        for (gpu, sevenths) in parts {
             if let Some(counter) = counter(gpu) {
-                self.meter.count_energy(gpu, counter);
+                self.meter.count_share(gpu, counter, sevenths);
             }
         }
     }

@@ -14,6 +14,7 @@ mod acks;
 mod book;
 mod decide;
 mod rules;
+mod slices;
 
 pub use book::{ENDED_MAX, Ended, Entry, GrantBook, Phase, Refusal};
 pub use decide::{Facts, Step, decide};

@@ -2,13 +2,15 @@
 
 use super::book::{Entry, GrantBook};
 use super::decide::Facts;
-use leasehold_common::grant::{Grant, Order, RefusalReason};
+use super::slices;
+use leasehold_common::grant::{Grant, Order, REQUIRES_MIG, RefusalReason};
 use leasehold_common::ids::{GpuUuid, LeaseId};
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeSet;
 
-/// The words of `requires` that this agent can do. None yet: the first form asks for nothing.
-const CAN_DO: [&str; 0] = [];
+/// The words of `requires` that this agent can do. Slices are kept, handed over and metered as they are
+/// granted; it makes no instances, as it enforces nothing yet.
+const CAN_DO: [&str; 1] = [REQUIRES_MIG];
 
 /// Why, and the same in words.
 pub type Refused = (RefusalReason, String);
@@ -113,10 +115,9 @@ fn gpus_are_promised_to_nobody_else(
         .filter(|(other, _)| *other != lease)
         .filter(|(_, entry)| wanted.meets(&Access::of(entry.grant(), entry.is_serving(), now)))
         .find_map(|(other, entry)| {
-            let shared = grant
-                .gpus
-                .iter()
-                .find(|gpu| entry.grant().gpus.contains(gpu));
+            let shared = grant.gpus.iter().find(|gpu| {
+                entry.grant().gpus.contains(gpu) && slices::clash(grant, entry.grant(), gpu)
+            });
             shared.map(|gpu| (other, gpu))
         });
     match clash {

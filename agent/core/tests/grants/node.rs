@@ -37,6 +37,7 @@ pub fn grant(
         rank: 0,
         order: Order::Serve,
         gpus: slots.iter().map(|slot| gpu(*slot)).collect(),
+        slices: Vec::new(),
         account: "acme".parse().unwrap(),
         side: Side::Tenant,
         class: Class::OnDemand,

@@ -2,7 +2,7 @@
 
 use crate::node::{Node, at, end, gpu, grant, sealed};
 use leasehold_agent_core::grants::{ENDED_MAX, Entry, GrantBook, Step};
-use leasehold_common::grant::{AckState, RefusalReason, SealedGrant};
+use leasehold_common::grant::{AckState, GrantedSlice, RefusalReason, SealedGrant};
 use leasehold_common::ids::{Epoch, Generation, LeaseId, Term};
 use std::collections::BTreeMap;
 
@@ -96,6 +96,30 @@ fn an_answer_is_kept_until_the_grant_is_gone_and_the_lease_never_serves_again() 
 }
 
 #[test]
+fn slices_of_one_gpu_are_in_several_leases_and_the_gpu_whole_in_none() {
+    let sliced = |lease, start| {
+        let mut grant = grant(lease, 1, &[0], 0, None);
+        grant.slices = vec![GrantedSlice {
+            gpu: gpu(0),
+            profile: "3g.71gb".parse().unwrap(),
+            start,
+        }];
+        grant.requires = vec!["mig".into()];
+        grant
+    };
+    let mut node = Node::new();
+    node.received = Some(sealed(&[
+        sliced(1, 0),
+        sliced(2, 4),
+        sliced(3, 4),
+        grant(4, 1, &[0], 0, None),
+    ]));
+    node.decide(0);
+    let serving: Vec<_> = node.book.serving().map(|(lease, _)| lease.0).collect();
+    assert_eq!(serving, [1, 2]);
+}
+
+#[test]
 fn each_refusal_says_why() {
     let mut foreign_cell = grant(1, 1, &[0], 0, None);
     foreign_cell.cell = "c2".parse().unwrap();
@@ -103,7 +127,7 @@ fn each_refusal_says_why() {
     foreign_node.node = "h002".parse().unwrap();
     let unknown_gpu = grant(3, 1, &[9], 0, None);
     let mut needs_more = grant(4, 1, &[0], 0, None);
-    needs_more.requires.push("mig".into());
+    needs_more.requires.push("teleport".into());
     let occupied = grant(5, 1, &[5], 0, None);
 
     let mut node = Node::new();

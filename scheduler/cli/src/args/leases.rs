@@ -5,6 +5,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use leasehold_common::class::Class;
 use leasehold_common::ids::{AccountName, LeaseId, NodeName, SkuName};
 use leasehold_common::lease::LeaseState;
+use leasehold_common::mig::MigProfile;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::{Locality, Prefix};
 
@@ -67,7 +68,7 @@ pub struct CreateLease {
 
 /// A request for hardware.
 #[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("shape").required(true))]
+#[command(group = ArgGroup::new("shape").required(true).multiple(false))]
 pub struct Wanted {
     /// Who is to hold it.
     #[arg(long)]
@@ -88,6 +89,10 @@ pub struct Wanted {
     /// GPUs of one node.
     #[arg(long, value_name = "N", group = "shape", value_parser = value::number, allow_negative_numbers = true)]
     pub gpus: Option<u32>,
+    /// Slices of the GPUs of one node: a MIG profile and how many, such as 1g.18gb:3. May be given for
+    /// each profile.
+    #[arg(long = "slice", value_name = "PROFILE:N", group = "shape", value_parser = value::slices)]
+    pub slices: Vec<(MigProfile, u32)>,
     /// The kind of node, such as h200 or gb200.
     #[arg(long)]
     pub sku: SkuName,

@@ -4,6 +4,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::lease::LeaseState;
+use leasehold_common::mig::MigProfile;
 use leasehold_common::node::NodeState;
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix};
@@ -70,6 +71,15 @@ pub(super) fn count(text: &str) -> Result<Count, String> {
             })
         }
     }
+}
+
+/// Slices of one profile: `1g.18gb:3`.
+pub(super) fn slices(text: &str) -> Result<(MigProfile, u32), String> {
+    let (profile, count) = text
+        .split_once(':')
+        .ok_or_else(|| format!("{text:?} is not PROFILE:N, such as 1g.18gb:3"))?;
+    let profile = profile.parse::<MigProfile>().map_err(|e| e.to_string())?;
+    Ok((profile, number(count)?))
 }
 
 /// A place; `cell` and `/` are the whole cell.

@@ -154,7 +154,13 @@ fn candidate(view: &ExplainView, candidate: &Candidate) -> String {
         .values()
         .map(|gpus| format!(" gpu {gpus}"))
         .collect();
-    format!("{}: {nodes}{}", candidate.unit, gpus.join(","))
+    let slices = candidate.slices.values().flatten();
+    let slices: Vec<String> = slices.map(ToString::to_string).collect();
+    let slices = match slices.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", slices.join(", ")),
+    };
+    format!("{}: {nodes}{}{slices}", candidate.unit, gpus.join(","))
 }
 
 fn name(view: &ExplainView, node: NodeIndex) -> String {

@@ -209,7 +209,7 @@ impl State {
         };
         let rules = &self.settings.policy;
         let mut decision = match request.shape {
-            Shape::Gpus { .. } => plan(&self.cell, &request, rules, now),
+            Shape::Gpus { .. } | Shape::Slices { .. } => plan(&self.cell, &request, rules, now),
             Shape::Nodes { .. } | Shape::Unit { .. } => {
                 replace(&self.cell, &request, gang, out, rules, now)
             }
@@ -273,6 +273,9 @@ impl State {
         nodes.insert(new);
         gpus.remove(&out);
         gpus.extend(plan.gpus);
+        let mut slices = last.slices;
+        slices.remove(&out);
+        slices.extend(plan.slices);
         spares.remove(new);
         if spares.remove(out) {
             spares.insert(new);
@@ -283,6 +286,7 @@ impl State {
                 .into_iter()
                 .filter(|(_, slots)| *slots != GpuSlots::NONE)
                 .collect(),
+            slices,
             spares,
             stands_for: Some((new, out)),
             reason: SegmentReason::Replaced,

@@ -9,7 +9,7 @@ use crate::event::Effect;
 use crate::maintenance::leaving;
 use crate::state::State;
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, LeaseRecord, Segment, SegmentReason};
+use leasehold_common::lease::{GpuSlots, LeaseRecord, Segment, SegmentReason, Slices, sevenths};
 use leasehold_common::log::EventName;
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Having {
     pub nodes: NodeSet,
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
+    pub slices: Slices,
     pub spares: NodeSet,
     /// A node that took another's place, and that other.
     pub stands_for: Option<(NodeIndex, NodeIndex)>,
@@ -43,7 +44,7 @@ impl State {
     ) {
         let before = self.leases[&id].clone();
         self.unbook(&before);
-        let envelope = self.envelope_of(&before, &having.nodes, &having.gpus);
+        let envelope = self.envelope_of(&before, &having.nodes, &having.gpus, &having.slices);
         let lease = self.leases.get_mut(&id).expect("it was there above");
         let last = lease.placement.last_mut().expect("it has hardware");
         let gone = last.nodes.minus(&having.nodes);
@@ -72,6 +73,7 @@ impl State {
             to: lease.access_end,
             nodes: having.nodes,
             gpus: having.gpus,
+            slices: having.slices,
             spares: having.spares,
             stands_for,
             envelope_mw: envelope,
@@ -100,10 +102,14 @@ impl State {
         lease: &LeaseRecord,
         nodes: &NodeSet,
         gpus: &BTreeMap<NodeIndex, GpuSlots>,
+        slices: &Slices,
     ) -> MilliWatts {
         let sku = self.settings.skus.get(&lease.spec.sku);
         let watts = nodes.iter().filter_map(|node| {
             let sku = sku?;
+            if let Some(slices) = slices.get(&node) {
+                return Some(sku.envelope_sevenths(sevenths(slices), lease.spec.gpu_cap_watts));
+            }
             let taken = gpus.get(&node).map_or(sku.gpus, |slots| slots.len());
             Some(sku.envelope_capped(taken, lease.spec.gpu_cap_watts))
         });
@@ -121,6 +127,10 @@ impl State {
             let slots = lease.segment_with(node)?.gpus.get(&node)?;
             Some((node, *slots))
         });
+        let slices = nodes.iter().filter_map(|node| {
+            let slices = lease.segment_with(node)?.slices.get(&node)?;
+            Some((node, slices.clone()))
+        });
         let booking = Booking {
             lease: leaving(lease.id),
             account: lease.spec.account.clone(),
@@ -128,6 +138,7 @@ impl State {
             from: at,
             to: Some(at),
             gpus: gpus.collect(),
+            slices: slices.collect(),
             host: lease.spec.host,
             gpu_cap_watts: lease.spec.gpu_cap_watts,
             nodes: nodes.clone(),

@@ -91,7 +91,7 @@ impl State {
 
     /// Writes a plan into a lease's record.
     pub(crate) fn enter_plan(&self, lease: &mut LeaseRecord, plan: Plan) {
-        let envelope = self.envelope_of(lease, &plan.nodes, &plan.gpus);
+        let envelope = self.envelope_of(lease, &plan.nodes, &plan.gpus, &plan.slices);
         lease.start = Some(plan.start);
         lease.access_end = plan.end;
         lease.wipe_not_before = plan.end.map(|end| end + lease.spec.class.wipe_delay());
@@ -100,6 +100,7 @@ impl State {
             to: plan.end,
             nodes: plan.nodes,
             gpus: plan.gpus,
+            slices: plan.slices,
             spares: plan.spares,
             stands_for: BTreeMap::new(),
             envelope_mw: envelope,

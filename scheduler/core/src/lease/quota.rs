@@ -70,13 +70,18 @@ impl State {
     pub(crate) fn plan_over_quota(&self, spec: &LeaseSpec, plan: &Plan) -> Option<OverQuota> {
         let quota = self.accounts.get(&spec.account)?.quota_gpus?;
         let sku = self.settings.skus.get(&spec.sku)?;
-        let parts: u64 = plan.gpus.values().map(|slots| u64::from(slots.len())).sum();
-        let whole = plan.nodes.len() - plan.gpus.len();
+        let wants = if plan.slices.is_empty() {
+            let parts: u64 = plan.gpus.values().map(|slots| u64::from(slots.len())).sum();
+            let whole = plan.nodes.len() - plan.gpus.len();
+            parts + whole as u64 * u64::from(sku.gpus)
+        } else {
+            spec.shape.least_gpus(sku.gpus)
+        };
         let over = OverQuota {
             account: spec.account.clone(),
             quota: u64::from(quota),
             used: self.gpus_of(&spec.account),
-            wants: parts + whole as u64 * u64::from(sku.gpus),
+            wants,
         };
         (over.used + over.wants > over.quota).then_some(over)
     }

@@ -5,8 +5,10 @@ use leasehold_common::account::Account;
 use leasehold_common::api::{CreateLease, Problem, ProblemCode};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::lease::{HostShare, LeaseSpec, Shape};
+use leasehold_common::mig::{MigFamilies, MigProfile};
 use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
+use std::collections::BTreeMap;
 
 /// The most nodes one lease may have: a whole cell of the largest kind.
 const NODES_MAX: u32 = 125_000;
@@ -87,7 +89,10 @@ impl State {
                 prefix,
                 "a place below which nodes are admitted, or the empty prefix for the whole cell",
             )),
-            Shape::Unit { .. } | Shape::Nodes { .. } | Shape::Gpus { .. } => Ok(()),
+            Shape::Unit { .. }
+            | Shape::Nodes { .. }
+            | Shape::Gpus { .. }
+            | Shape::Slices { .. } => Ok(()),
         }
     }
 }
@@ -135,8 +140,61 @@ fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
             let of = format!("GPUs of one {}", sku.name);
             between("shape.count", *count, 1, u32::from(sku.gpus), of)
         }
+        Shape::Slices { profiles } => check_slices(profiles, sku),
         Shape::Unit { .. } => Ok(()),
     }
+}
+
+/// Whether GPUs of the SKU have such slices, and a node as many.
+fn check_slices(profiles: &BTreeMap<MigProfile, u32>, sku: &Sku) -> Result<(), Problem> {
+    let field = "shape.profiles";
+    let family = sku
+        .mig
+        .as_deref()
+        .map(|name| MigFamilies::built_in().get(name));
+    let Some(Ok(family)) = family else {
+        let shown: Vec<&str> = profiles.keys().map(MigProfile::as_str).collect();
+        let allowed = format!("nothing: GPUs of {} are not partitioned", sku.name);
+        return Err(Problem::field(field, shown.join(", "), allowed));
+    };
+    if profiles.is_empty() {
+        return Err(Problem::field(field, "empty", "one profile at least"));
+    }
+    let mut eighths = 0;
+    for (profile, count) in profiles {
+        let field = format!("{field}.{profile}");
+        let Ok(kind) = family.kind(profile) else {
+            let names: Vec<&str> = family.kinds.iter().map(|kind| kind.name.as_str()).collect();
+            let allowed = format!(
+                "a profile that GPUs of {} have: {}",
+                sku.name,
+                names.join(", ")
+            );
+            return Err(Problem::field("shape.profiles", profile, allowed));
+        };
+        let most = u32::from(kind.most) * u32::from(sku.gpus);
+        if !(1..=most).contains(count) {
+            let allowed = format!(
+                "1 to {most}, what the GPUs of one {} have room for",
+                sku.name
+            );
+            return Err(Problem::field(&field, count, allowed));
+        }
+        eighths += u32::from(kind.memory) * count;
+    }
+    let most = 8 * u32::from(sku.gpus);
+    if eighths > most {
+        let allowed = format!(
+            "up to {most} memory slices, what the GPUs of one {} have",
+            sku.name
+        );
+        return Err(Problem::field(
+            field,
+            format!("{eighths} memory slices"),
+            allowed,
+        ));
+    }
+    Ok(())
 }
 
 fn check_host(host: Option<HostShare>, sku: &Sku) -> Result<(), Problem> {

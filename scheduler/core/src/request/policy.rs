@@ -10,7 +10,7 @@ use leasehold_common::api::{
 use leasehold_common::ids::Generation;
 use leasehold_common::keys::Key;
 use leasehold_common::log::{Attributes, EventName, Subject};
-use leasehold_common::policy::{Policy, PolicyRecord, check, unplanned};
+use leasehold_common::policy::{Policy, PolicyRecord, check};
 use leasehold_common::record::{Unknown, Version};
 
 impl State {
@@ -68,8 +68,7 @@ impl State {
     }
 
     fn check_policy(&self, policy: &Policy) -> Result<(), Problem> {
-        let mut findings = check(policy, &self.settings.skus, &self.fleet());
-        findings.extend(unplanned(policy));
+        let findings = check(policy, &self.settings.skus, &self.fleet());
         let Some(first) = findings.first() else {
             return Ok(());
         };

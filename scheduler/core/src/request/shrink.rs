@@ -9,7 +9,7 @@ use crate::state::State;
 use leasehold_common::api::{Problem, ProblemCode, ShrinkLease};
 use leasehold_common::hostlist;
 use leasehold_common::ids::{Generation, LeaseId, NodeName};
-use leasehold_common::lease::{LeaseRecord, LeaseState, SegmentReason, Shape};
+use leasehold_common::lease::{LeaseRecord, LeaseState, SegmentReason, Shape, Slices};
 use leasehold_common::log::{Attributes, EventName, Inputs};
 use leasehold_common::node_set::NodeSet;
 use leasehold_placement::{Gang, Shrunk, drop_nodes, shape_of, shrink};
@@ -35,7 +35,7 @@ impl State {
 
     /// What is left of a lease once the wish is carried out.
     fn what_stays(&self, lease: &LeaseRecord, wish: &ShrinkLease) -> Result<Shrunk, Problem> {
-        if matches!(lease.spec.shape, Shape::Gpus { .. }) {
+        if matches!(lease.spec.shape, Shape::Gpus { .. } | Shape::Slices { .. }) {
             let detail = format!(
                 "lease {} has GPUs of one node: it has no nodes to give up, end it instead",
                 lease.id
@@ -158,6 +158,7 @@ impl State {
         let having = Having {
             nodes,
             gpus: lease.segment().expect("it has hardware").gpus.clone(),
+            slices: Slices::new(),
             spares,
             stands_for: None,
             reason: SegmentReason::Shrunk,

@@ -41,6 +41,13 @@ impl State {
             })
             .filter_map(|index| Some((self.node_name(index)?.clone(), self.gpus_on(lease, index))))
             .collect();
+        let slices = lease
+            .segment()
+            .into_iter()
+            .flat_map(|segment| &segment.slices);
+        let slices = slices
+            .filter_map(|(node, on)| Some((self.node_name(*node)?.clone(), on.clone())))
+            .collect();
         let waits = lease.state == LeaseState::Requested;
         let why = lease.explanation.as_ref().filter(|_| waits);
         const MILLIJOULES_PER_WATT_HOUR: u64 = 3_600_000;
@@ -68,6 +75,7 @@ impl State {
             nodes_ready: lease.progress.ready.len() as u64,
             nodes_returned: lease.progress.returned.len() as u64,
             gpus,
+            slices,
             gpu_count: lease.gpus(self.gpus_per_node(lease)),
             envelope_watts: lease.segment().map_or(0, |s| s.envelope_mw.watts()),
             energy_wh: lease.energy_mj / MILLIJOULES_PER_WATT_HOUR,

@@ -8,6 +8,7 @@ use leasehold_common::api::{
 };
 use leasehold_common::class::Side;
 use leasehold_common::explain::{Reason, Unblock};
+use leasehold_common::ids::{NodeIndex, NodeName};
 use leasehold_common::lease::{LeaseState, Shape};
 use leasehold_common::policy::{Policy, Share};
 use leasehold_core::command::{Command, Query, View};
@@ -180,4 +181,73 @@ fn a_buy_out_takes_everything_below_a_place_or_waits() {
         .unwrap_err();
     assert_eq!(nowhere.code, ProblemCode::InvalidField);
     assert_eq!(nowhere.field.as_deref(), Some("shape.prefix"));
+}
+
+fn slices(wanted: &[(&str, u32)]) -> Shape {
+    let each = wanted
+        .iter()
+        .map(|(name, count)| (name.parse().unwrap(), *count));
+    Shape::slices(each)
+}
+
+#[test]
+fn slices_are_let_granted_and_booked_again_by_the_next_leader() {
+    let mut cell = Cell::of(2);
+    let first = leased(&mut cell, wish(slices(&[("1g.18gb", 3), ("3g.71gb", 1)])));
+    assert_eq!((first.state, first.gpu_count), (LeaseState::Preparing, 1));
+    let node: NodeName = "h000".parse().unwrap();
+    let on: Vec<_> = first.slices[&node]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(on.len(), 4);
+    assert_eq!(first.gpus[&node].len(), 1);
+    // Six of seven sevenths of a GPU with its share of the node's overhead.
+    assert_eq!(first.envelope_watts, (NODE / 8 * 6).div_ceil(7));
+    let second = leased(&mut cell, wish(slices(&[("1g.18gb", 1)])));
+    assert_eq!(second.nodes, first.nodes, "beside it, on the same GPU");
+    assert_eq!(second.gpus, first.gpus);
+
+    cell.reload([0, 1]);
+    let third = leased(&mut cell, wish(slices(&[("4g.71gb", 1)])));
+    assert_ne!(third.gpus, first.gpus, "what was let before is known");
+    let grants = cell.state.grants_of(NodeIndex(0)).unwrap();
+    let granted = grants.grants[&second.id].open().unwrap();
+    assert_eq!(
+        (granted.slices.len(), granted.requires),
+        (1, vec!["mig".to_owned()])
+    );
+}
+
+#[test]
+fn slices_that_a_node_of_the_sku_does_not_have_are_refused_by_name() {
+    let mut cell = Cell::of(1);
+    for (shape, field, allowed) in [
+        (
+            slices(&[("1g.5gb", 1)]),
+            "shape.profiles",
+            "1g.18gb, 1g.18gb+me",
+        ),
+        (
+            slices(&[("7g.141gb", 9)]),
+            "shape.profiles.7g.141gb",
+            "1 to 8",
+        ),
+        (
+            slices(&[("1g.18gb", 0)]),
+            "shape.profiles.1g.18gb",
+            "1 to 56",
+        ),
+        (
+            slices(&[("7g.141gb", 8), ("1g.18gb", 1)]),
+            "shape.profiles",
+            "up to 64",
+        ),
+        (slices(&[]), "shape.profiles", "one profile at least"),
+    ] {
+        let refused = cell.ask(Command::CreateLease(wish(shape))).unwrap_err();
+        assert_eq!(refused.code, ProblemCode::InvalidField);
+        assert_eq!(refused.field.as_deref(), Some(field));
+        assert!(format!("{refused:?}").contains(allowed), "{refused:?}");
+    }
 }

@@ -257,8 +257,9 @@ impl Cell {
         check_times(&booked.booking, to)?;
         if let Some(from) = booked.booking.to {
             for index in booked.booking.nodes.iter() {
-                let pieces = self.pieces(index, &booked.booking)?;
-                self.check_beside(index, &booked.booking, &pieces, (from, to), None)?;
+                let own = self.holds(index).find(|hold| hold.lease == lease);
+                let pieces = own.map_or(&[][..], |hold| &hold.pieces);
+                self.check_beside(index, &booked.booking, pieces, (from, to), None)?;
             }
         }
         let passes = self.move_end(lease, to, true)?;
@@ -385,9 +386,7 @@ impl Cell {
     /// What a booking may draw, node by node.
     pub(super) fn loads(&self, booking: &Booking) -> Vec<Load> {
         let nodes = booking.nodes.iter();
-        nodes
-            .map(|node| self.load(node, booking))
-            .collect()
+        nodes.map(|node| self.load(node, booking)).collect()
     }
 
     /// What the bookings on a node may draw there, and when; nothing where it is not known.
@@ -405,7 +404,11 @@ impl Cell {
         let (sku, cap) = (self.described(known.sku), booking.gpu_cap_watts);
         let power = match booking.slices.get(&node) {
             Some(slices) => envelope_of_slices(sku, sevenths(slices), cap),
-            None => envelope(sku, booking.slots(node).common(known.spec.slots()).len(), cap),
+            None => envelope(
+                sku,
+                booking.slots(node).common(known.spec.slots()).len(),
+                cap,
+            ),
         };
         Load {
             unit: self.grid.unit_of(node),

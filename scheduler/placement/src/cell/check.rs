@@ -83,7 +83,9 @@ impl Cell {
                     let apart = !hold.meets(other.from, other.to);
                     let same_side = hold.holder.class.side() == other.holder.class.side();
                     let shared = hold.party().may_share_node(other.party(), LOOSEST)
-                        && hold.wants_of(other.slots, &other.pieces, same_side).is_empty();
+                        && hold
+                            .wants_of(other.slots, &other.pieces, same_side)
+                            .is_empty();
                     assert!(
                         apart || shared,
                         "node {index} is in leases {} and {} at one time",

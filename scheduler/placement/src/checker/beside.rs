@@ -9,7 +9,12 @@ use leasehold_common::policy::{Granularity, Policy};
 
 /// Whether a lease of somebody else on a node lets the request's lease be there; `both_sliced`: both have
 /// nothing but slices of it.
-pub(super) fn lets_in(policy: &Policy, request: &Request, other: &Booking, both_sliced: bool) -> bool {
+pub(super) fn lets_in(
+    policy: &Policy,
+    request: &Request,
+    other: &Booking,
+    both_sliced: bool,
+) -> bool {
     let across = other.class.side() != request.class.side();
     let apart = policy.isolation_of(&request.sku);
     let by_gpu = apart.granularity == Granularity::Gpu;

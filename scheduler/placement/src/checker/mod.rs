@@ -407,7 +407,8 @@ impl Look<'_> {
             }
         }
         let (plan, request) = (self.plan, self.request);
-        slices::check(self.fleet, request, plan, node, self.neighbours(node), found);
+        let there = self.neighbours(node);
+        slices::check(self.fleet, request, plan, node, there, found);
         let meets = |other: &Booked, mate| self.meets(other, mate);
         beside::check_domain(self.fleet, self.policy, self.request, node, meets, found);
     }

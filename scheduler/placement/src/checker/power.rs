@@ -3,8 +3,8 @@
 use super::{Fleet, Violation, slots_of, slots_of_booking};
 use crate::decision::Plan;
 use crate::request::Request;
-use leasehold_common::lease::{Slice, sevenths};
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::{Slice, sevenths};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Prefix;
 

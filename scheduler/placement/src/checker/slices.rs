@@ -29,7 +29,10 @@ pub(super) fn is_right(request: &Request, plan: &Plan) -> bool {
     let wanted = profiles.iter().filter(|(_, count)| **count > 0);
     let gpus: BTreeSet<u8> = slices.iter().map(|slice| slice.gpu).collect();
     let named = plan.gpus.get(node);
-    counted.iter().map(|(profile, count)| (*profile, count)).eq(wanted)
+    counted
+        .iter()
+        .map(|(profile, count)| (*profile, count))
+        .eq(wanted)
         && !slices.is_empty()
         && plan.nodes.iter().eq([*node])
         && plan.gpus.len() == 1

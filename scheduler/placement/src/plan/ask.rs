@@ -60,16 +60,21 @@ impl<'a> Ask<'a> {
         start: Timestamp,
     ) -> Self {
         let largest = cell.largest_node(&request.sku).unwrap_or(0);
-        let geometry = cell.index().sku(&request.sku).and_then(|(sku, _)| cell.geometry(sku));
+        let geometry = cell
+            .index()
+            .sku(&request.sku)
+            .and_then(|(sku, _)| cell.geometry(sku));
         let wish = Wish::new(&request.shape, geometry, largest);
         let need = match request.shape {
             Shape::Nodes { .. } | Shape::Unit { .. } => Need::Whole,
             Shape::Gpus { count } => {
                 Need::Gpus(u8::try_from(count).unwrap_or(u8::MAX).min(largest))
             }
-            Shape::Slices { .. } => {
-                Need::Slices(wish.and_then(|wish| wish.gpus).unwrap_or(u8::MAX).min(largest))
-            }
+            Shape::Slices { .. } => Need::Slices(
+                wish.and_then(|wish| wish.gpus)
+                    .unwrap_or(u8::MAX)
+                    .min(largest),
+            ),
         };
         let sku = cell.index().sku(&request.sku).filter(|_| largest > 0);
         Self {
@@ -141,11 +146,8 @@ impl<'a> Ask<'a> {
 
     /// What so many free GPUs are to the request: GPUs, or memory slices where it asks for slices.
     pub(super) const fn loose(&self, free: u8) -> u8 {
-        match self.need {
-            Need::Whole | Need::Gpus(_) => free,
-            // 16 GPUs have 128.
-            Need::Slices(_) => free * 8,
-        }
+        // 16 GPUs have 128 memory slices.
+        if self.wish.is_some() { free * 8 } else { free }
     }
 
     /// Whether a node with so many GPUs has what is asked of one, as asked.

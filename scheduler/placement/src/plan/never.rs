@@ -57,7 +57,10 @@ pub(super) fn impossible_small(ask: &Ask<'_>, tally: &Tally) -> Option<RankedRea
                 )
             }
             Shape::Slices { .. } if ask.wish.is_none() => no_such_slices(ask),
-            Shape::Slices { .. } | Shape::Gpus { .. } | Shape::Nodes { .. } | Shape::Unit { .. } => {
+            Shape::Slices { .. }
+            | Shape::Gpus { .. }
+            | Shape::Nodes { .. }
+            | Shape::Unit { .. } => {
                 format!("{shape}: no node of sku {sku} with as many may serve the {side} side")
             }
         };

@@ -20,11 +20,13 @@ use super::small;
 use super::tally::Tally;
 use crate::cell::{Class, GPUS, Gone, Kind, Node, Stance};
 use crate::mig::{Assignment, Geometry, Layout, Wanted, choose};
+use leasehold_common::class::Side;
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
 use leasehold_common::node_set::NodeSet;
-use std::collections::BTreeMap;
+use leasehold_common::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What slices are asked for, of GPUs that are partitioned in one way.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,8 @@ pub(super) struct Wish<'a> {
     wanted: Wanted,
     /// GPUs that it needs where none has slices yet; absent where no node has as many.
     pub(super) gpus: Option<u8>,
+    /// The same, or as many as the largest node has: what no node could give is no node's fault.
+    bound: u8,
     /// Compute slices.
     pub(super) sevenths: u32,
     /// Memory slices.
@@ -54,10 +58,12 @@ impl<'a> Wish<'a> {
             let kind = kinds.iter().find(|kind| kind.name == *profile);
             u32::from(kind.map_or(0, |kind| kind.memory)).saturating_mul(*count)
         });
+        let gpus = choose(geometry, &empty, &wanted).map(|on| carved(&on));
         Some(Self {
             geometry,
             wanted,
-            gpus: choose(geometry, &empty, &wanted).map(|on| carved(&on)),
+            gpus,
+            bound: gpus.unwrap_or(largest),
             sevenths: u32::try_from(shape.sevenths()).unwrap_or(u32::MAX),
             eighths: eighths.fold(0, u32::saturating_add),
         })
@@ -121,10 +127,11 @@ impl Claim {
 }
 
 fn fits(wish: &Wish<'_>, offered: &[(u8, Option<Layout>)]) -> bool {
-    if offered.iter().all(|(_, layout)| layout.is_none()) {
-        return wish.gpus.is_some_and(|gpus| usize::from(gpus) <= offered.len());
-    }
-    choose(wish.geometry, offered, &wish.wanted).is_some()
+    let free = offered.iter().filter(|(_, layout)| layout.is_none());
+    let free = free.count();
+    let is_plain = free == offered.len() || wish.gpus.is_none();
+    free >= usize::from(wish.bound)
+        || (!is_plain && choose(wish.geometry, offered, &wish.wanted).is_some())
 }
 
 /// Judges one node of the right SKU for slices.
@@ -140,8 +147,13 @@ pub(super) fn judge_slices(
     if !fits(wish, &offered) {
         blame(wish, &claim, stance, &mut faults);
     }
-    if let Some(sku) = ask.cell.described(stance.sku) {
-        let mine = ask.request.host.unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
+    // Where shares are those of GPUs and slices alone, there is a share wherever there are slices.
+    let is_shared_out = ask.is_present() && !stance.is_involved;
+    if let Some(sku) = ask.cell.described(stance.sku).filter(|_| !is_shared_out) {
+        let mine = ask
+            .request
+            .host
+            .unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
         if lacks_host(sku.host_share(stance.gpus), claim.host, mine) {
             faults.add(Rule::Host, Cause::Held);
         }
@@ -185,11 +197,8 @@ fn blame(wish: &Wish<'_>, claim: &Claim, stance: &Stance, faults: &mut Faults) {
     }
 }
 
-type Neighbours = (
-    Claim,
-    Option<leasehold_common::class::Side>,
-    Option<leasehold_common::time::Timestamp>,
-);
+/// What is gone of a node, the side it serves before, and when the next booking begins.
+type Neighbours = (Claim, Option<Side>, Option<Timestamp>);
 
 /// What leases take of a node in the window, which side it serves before, and when the next booking
 /// begins.
@@ -249,7 +258,11 @@ impl Spot {
         let wish = ask.wish.as_ref()?;
         let (known, stance) = ask.look(node);
         let (claim, _, _) = claim(known, ask, &mut Faults::default());
-        let on = choose(wish.geometry, &claim.offered(stance, Only::All), &wish.wanted)?;
+        let on = choose(
+            wish.geometry,
+            &claim.offered(stance, Only::All),
+            &wish.wanted,
+        )?;
         let slices = on.gpus.iter().flat_map(|gpu| {
             gpu.instances.iter().map(|one| Slice {
                 gpu: gpu.slot,
@@ -298,8 +311,8 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
         }
         return podium;
     }
-    for (class, nodes) in classes(ask) {
-        enter_class(ask, class, nodes.iter().copied(), limits, &mut podium);
+    for (_, nodes) in classes(ask) {
+        enter_class(ask, nodes.iter().copied(), limits, &mut podium);
     }
     enter_uncarved(ask, limits, &mut podium);
     for (node, verdict) in &tally.involved {
@@ -310,15 +323,14 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
 }
 
 /// The classes of nodes with slices that the account may be on.
-fn classes<'a>(
-    ask: &Ask<'a>,
-) -> impl Iterator<Item = (&'a Class, &'a std::collections::BTreeSet<NodeIndex>)> {
+fn classes<'a>(ask: &Ask<'a>) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> {
     let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
     let carved = ask.cell.carved();
     let anybody = ask.apart.mig_colocation;
     let account = ask.account.filter(|_| !anybody);
     let may = sku.filter(|_| anybody || account.is_some());
-    may.into_iter().flat_map(move |sku| carved.classes(sku, account))
+    may.into_iter()
+        .flat_map(move |sku| carved.classes(sku, account))
 }
 
 /// The nodes with slices that the account may be on before they are nobody's.
@@ -328,14 +340,10 @@ pub(super) fn carved_nodes<'a>(ask: &Ask<'a>) -> impl Iterator<Item = &'a NodeIn
 
 fn enter_class(
     ask: &Ask<'_>,
-    class: &Class,
     nodes: impl Iterator<Item = NodeIndex>,
     limits: &mut Limits<'_>,
     podium: &mut Podium<Spot>,
 ) {
-    if class.kind.free == 0 && ask.wish.is_none() {
-        return;
-    }
     let mut entered = 0;
     for node in nodes {
         let (known, stance) = ask.look(node);
@@ -353,7 +361,7 @@ fn enter_class(
 
 /// Nodes without slices, where as many GPUs are free as it takes.
 fn enter_uncarved(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
-    let Need::Slices(gpus) = ask.need else {
+    let (Some(wish), Need::Slices(gpus)) = (ask.wish, ask.need) else {
         return;
     };
     let whole = Ask {
@@ -368,14 +376,19 @@ fn enter_uncarved(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Sp
         if ask.cell.carved().has(place.node) {
             continue;
         }
-        let Some(spot) = Spot::on(ask, place.node) else {
-            continue;
-        };
+        // No slice is there yet, so that they get as many GPUs as they need by themselves.
         let score = Score {
-            slices: Some(spot.score()),
+            slices: Some(SliceScore {
+                gpus_carved: u32::from(gpus),
+                slices_left: u32::from(gpus) * 8 - wish.eighths,
+            }),
             ..score
         };
-        podium.enter(score, || spot);
+        podium.enter(score, || {
+            let spot = Spot::on(ask, place.node).expect("as many GPUs are free as it takes");
+            debug_assert_eq!(Some(spot.score()), score.slices);
+            spot
+        });
     }
 }
 
@@ -436,14 +449,19 @@ pub(super) fn judged_classes<'a>(
     all_classes(&ask).filter_map(move |(_, nodes)| {
         let (known, stance) = ask.look(*nodes.first()?);
         let verdict = judge(known, stance, &ask);
-        Some((verdict, stance, u32::try_from(nodes.len()).unwrap_or(u32::MAX)))
+        Some((
+            verdict,
+            stance,
+            u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+        ))
     })
 }
 
 fn all_classes<'a>(
     ask: &Ask<'a>,
-) -> impl Iterator<Item = (&'a Class, &'a std::collections::BTreeSet<NodeIndex>)> + use<'a> {
+) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> + use<'a> {
     let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
     let carved = ask.cell.carved();
-    sku.into_iter().flat_map(move |sku| carved.classes(sku, None))
+    sku.into_iter()
+        .flat_map(move |sku| carved.classes(sku, None))
 }

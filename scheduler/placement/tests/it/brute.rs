@@ -77,13 +77,17 @@ pub fn any_placement(
                         profile: profile.clone(),
                         start,
                     });
-                    slices.filter(|slice| is_legal(&request, &[slice.clone()])).collect()
+                    slices
+                        .filter(|slice| is_legal(&request, &[slice.clone()]))
+                        .collect()
                 };
                 let wanted: Vec<Vec<Slice>> = profiles
                     .iter()
                     .flat_map(|(profile, count)| vec![alone(profile); *count as usize])
                     .collect();
-                if any_choice(&wanted, &mut Vec::new(), &|slices| is_legal(request, slices)) {
+                if any_choice(&wanted, &mut Vec::new(), &|slices| {
+                    is_legal(request, slices)
+                }) {
                     return true;
                 }
             }

@@ -20,6 +20,8 @@ mod reclaim;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod slices;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod surplus;

@@ -112,7 +112,10 @@ pub fn slices() -> impl Strategy<Value = Shape> {
         1 => Just(vec![("1g.5gb", 1)]),
     ];
     some.prop_map(|some| {
-        Shape::slices(some.into_iter().map(|(name, count)| (name.parse().unwrap(), count)))
+        Shape::slices(
+            some.into_iter()
+                .map(|(name, count)| (name.parse().unwrap(), count)),
+        )
     })
 }
 
@@ -419,6 +422,16 @@ pub fn played_by(ops: Vec<Op>, policy: &Policy) -> (Twice, Timestamp) {
     let mut fleet = Twice::default();
     fleet.adopt(&only_apart(policy));
     fleet.describe(small_sku());
+    // Slices stay what they are on a node that becomes one of another kind.
+    fleet.describe(Sku {
+        name: "h100".parse().unwrap(),
+        cpus: 0,
+        memory_mib: 0,
+        gpu_watts_min: 0,
+        gpu_watts: 0,
+        overhead_watts: 0,
+        ..small_sku()
+    });
     for n in 0..4 {
         fleet.admit(n, spec(&place(n), "h200", 4));
     }

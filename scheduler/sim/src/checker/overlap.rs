@@ -2,7 +2,8 @@
 
 use super::Broken;
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, LeaseRecord, LeaseState, Segment};
+use leasehold_common::lease::{GpuSlots, LeaseRecord, LeaseState, Segment, Slice};
+use leasehold_common::mig::MigFamilies;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,31 @@ fn meet(a: &Segment, b: &Segment) -> bool {
     from < to
 }
 
+/// The GPUs of which both want the same: slices of one GPU may be in several leases.
+fn shared(a: &Segment, b: &Segment, node: NodeIndex, same_side: bool) -> GpuSlots {
+    let both = gpus(a, node).common(gpus(b, node));
+    let (Some(mine), Some(theirs)) = (a.slices.get(&node), b.slices.get(&node)) else {
+        return both;
+    };
+    if !same_side {
+        return both;
+    }
+    let run = |slice: &Slice| {
+        let families = MigFamilies::built_in();
+        let kinds = families.iter().flat_map(|family| &family.kinds);
+        let kind = kinds.into_iter().find(|kind| kind.name == slice.profile);
+        slice.start..slice.start + kind.map_or(8, |kind| kind.memory)
+    };
+    let met = mine.iter().filter(|mine| {
+        theirs.iter().any(|theirs| {
+            let (a, b) = (run(mine), run(theirs));
+            let engines = mine.profile == theirs.profile && mine.profile.as_str().ends_with("+me");
+            mine.gpu == theirs.gpu && (engines || (a.start < b.end && b.start < a.end))
+        })
+    });
+    met.fold(GpuSlots::NONE, |slots, slice| slots.with(slice.gpu))
+}
+
 /// No GPU is in two live leases at one instant, and no node serves two accounts.
 pub fn alone(leases: &BTreeMap<LeaseId, LeaseRecord>, lease: &LeaseRecord) -> Result<(), Broken> {
     let Some(mine) = lease.segment().filter(|_| holds(lease.state)) else {
@@ -45,7 +71,7 @@ pub fn alone(leases: &BTreeMap<LeaseId, LeaseRecord>, lease: &LeaseRecord) -> Re
             continue;
         };
         for node in mine.nodes.iter().filter(|n| theirs.nodes.contains(*n)) {
-            let both = gpus(mine, node).common(gpus(theirs, node));
+            let both = shared(mine, theirs, node, lease.side == other.side);
             let facts = || {
                 format!(
                     "node {node}: lease {} of {} from {} to {:?} on {}, lease {} of {} from {} to \
@@ -97,7 +123,7 @@ pub fn is_back(
         let nodes = theirs.flat_map(|(_, theirs)| theirs.nodes.iter().map(move |n| (n, theirs)));
         let has_it = |node| !had_ended && old.nodes().any(|n| n == node);
         for (node, theirs) in nodes.filter(|(n, _)| mine.nodes.contains(*n) && !has_it(*n)) {
-            let both = gpus(mine, node).common(gpus(theirs, node));
+            let both = shared(mine, theirs, node, placed.side == old.side);
             if !both.is_empty() && !returned.contains(node) {
                 return Err(Broken::new(
                     "hardware is given again only when it is back",

@@ -7,8 +7,9 @@
 //! What happened is noted first and gone through later, a batch at a time, in the order in which it
 //! happened.
 
-use super::cell::Site;
+use super::cell::{Site, sliceable};
 use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 use leasehold_placement::checker::{Fleet, violations};
 use leasehold_placement::{Booked, Booking, NodeCondition, Plan, Policy, Request};
@@ -57,6 +58,8 @@ pub(super) struct Audit {
     booked: BTreeMap<LeaseId, Booked>,
     on_node: Vec<Vec<LeaseId>>,
     notes: Vec<Note>,
+    /// How GPUs can be partitioned.
+    sliceable: Sku,
     found: Found,
 }
 
@@ -71,6 +74,7 @@ impl Audit {
             on_node: vec![Vec::new(); nodes as usize],
             site,
             notes: Vec::with_capacity(BATCH),
+            sliceable: sliceable(),
             found: Found::default(),
         }
     }
@@ -156,6 +160,7 @@ impl Audit {
             .collect();
         Fleet {
             nodes,
+            skus: [(self.sliceable.name.clone(), self.sliceable.clone())].into(),
             bookings: leases.iter().map(|l| self.booked[l].clone()).collect(),
             ..Fleet::default()
         }

@@ -3,6 +3,7 @@
 use leasehold_common::ids::{NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::sku::{Sku, SkuCatalogue};
 use leasehold_placement::{Cell, NodeCondition, NodeSpec};
 use std::sync::Arc;
 
@@ -183,6 +184,7 @@ impl Site {
     /// The cell, with every node in it and no lease.
     pub(super) fn cell(&self) -> Cell {
         let mut cell = Cell::new();
+        cell.describe(sliceable());
         for node in (0..self.nodes()).map(NodeIndex) {
             let spec = self.spec(node);
             let condition = Self::sound(spec.gpus);
@@ -190,6 +192,17 @@ impl Site {
             cell.set_condition(node, condition);
         }
         cell
+    }
+}
+
+/// That GPUs of the larger kind of node can be partitioned. Nothing else of it is counted.
+pub(super) fn sliceable() -> Sku {
+    let name = Layout::sku(false);
+    let known = SkuCatalogue::built_in().get(&name).cloned();
+    Sku {
+        cpus: 0,
+        memory_mib: 0,
+        ..known.expect("a built-in SKU")
     }
 }
 

@@ -6,6 +6,7 @@ use super::clock::Clock;
 use super::report::{Counted, Figures, micros};
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::lease::sevenths;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_placement::{Cell, Decision, NodeCondition, Plan, Policy, Request, plan};
 
@@ -33,6 +34,8 @@ pub(super) struct Driver {
     placed: u64,
     /// GPUs that leases have, or that are not back from them; bookings to come are not among them.
     pub(super) used: u64,
+    /// Of leases of slices, in sevenths of GPUs.
+    sliced: u64,
     digest: Fnv,
     was_never: bool,
 }
@@ -59,6 +62,7 @@ impl Driver {
             last: 0,
             placed: 0,
             used: 0,
+            sliced: 0,
             digest: Fnv::default(),
             was_never: false,
             site,
@@ -93,7 +97,7 @@ impl Driver {
         booked.expect("what was planned can be booked");
         self.placed += 1;
         if plan.start <= self.now {
-            self.used += self.gpus(&plan);
+            self.enter(&plan);
         }
         self.audit.note(Note::Placed {
             lease,
@@ -118,7 +122,7 @@ impl Driver {
 
     /// A lease that was booked for later begins.
     pub(super) fn begin(&mut self, plan: &Plan) {
-        self.used += self.gpus(plan);
+        self.enter(plan);
     }
 
     /// A lease ends now: its hardware is nobody's until it is back.
@@ -130,7 +134,7 @@ impl Driver {
 
     /// The hardware of a lease that has ended is back, clean, on all its nodes.
     pub(super) fn give_back(&mut self, placed: &Placed, side: Side) {
-        self.used -= self.gpus(&placed.plan);
+        self.leave(&placed.plan);
         for node in placed.plan.nodes.iter() {
             let known = *self.cell.condition(node).expect("a node of the cell");
             if known.last_side != Some(side) {
@@ -179,12 +183,37 @@ impl Driver {
     pub(super) fn figures(&mut self) -> Figures {
         let counted = Counted {
             placed: self.placed,
-            used: self.used,
+            used: self.used_sevenths() / 7,
             gpus: self.site.all_gpus(),
             digest: self.digest.0,
         };
         let clock = std::mem::take(&mut self.clock);
         Figures::new(&clock.measured(), counted, &self.audit.found())
+    }
+
+    /// Sevenths of GPUs that leases have.
+    pub(super) const fn used_sevenths(&self) -> u64 {
+        // What is used is counted in whole GPUs of leases that have such, and whole sevenths of others.
+        self.used * 7 + self.sliced
+    }
+
+    fn enter(&mut self, plan: &Plan) {
+        match Self::sevenths(plan) {
+            0 => self.used += self.gpus(plan),
+            sevenths => self.sliced += sevenths,
+        }
+    }
+
+    fn leave(&mut self, plan: &Plan) {
+        match Self::sevenths(plan) {
+            0 => self.used -= self.gpus(plan),
+            sevenths => self.sliced -= sevenths,
+        }
+    }
+
+    fn sevenths(plan: &Plan) -> u64 {
+        let on_nodes = plan.slices.values();
+        on_nodes.map(|slices| u64::from(sevenths(slices))).sum()
     }
 
     fn gpus(&self, plan: &Plan) -> u64 {
@@ -219,6 +248,9 @@ impl Fnv {
                 for node in plan.nodes.iter() {
                     self.add(u64::from(node.0));
                     self.add(plan.gpus.get(&node).map_or(0, |slots| u64::from(slots.0)));
+                    for slice in plan.slices.get(&node).into_iter().flatten() {
+                        self.add(u64::from(slice.gpu) << 8 | u64::from(slice.start));
+                    }
                 }
             }
             Decision::Wait { earliest, why } => {

@@ -20,6 +20,8 @@ pub enum Fill {
     Node,
     /// GPUs, one a lease.
     Gpu,
+    /// Slices of GPUs, the smallest, one a lease.
+    Mig,
     /// Gangs of so many whole nodes.
     Gang(u32),
     /// Parts of nodes, nodes, gangs and whole domains.
@@ -28,7 +30,7 @@ pub enum Fill {
 
 /// A shape that nobody can fill a cell with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("shape: {given:?} is none of node, gpu, gang:NODES, mixed")]
+#[error("shape: {given:?} is none of node, gpu, mig, gang:NODES, mixed")]
 pub struct InvalidFill {
     /// What was given.
     pub given: String,
@@ -42,6 +44,7 @@ impl FromStr for Fill {
         match text {
             "node" => Ok(Self::Node),
             "gpu" => Ok(Self::Gpu),
+            "mig" => Ok(Self::Mig),
             "mixed" => Ok(Self::Mixed),
             _ => match gang() {
                 Some(nodes) if nodes > 0 => Ok(Self::Gang(nodes)),
@@ -58,6 +61,7 @@ impl fmt::Display for Fill {
         match self {
             Self::Node => f.write_str("node"),
             Self::Gpu => f.write_str("gpu"),
+            Self::Mig => f.write_str("mig"),
             Self::Gang(nodes) => write!(f, "gang:{nodes}"),
             Self::Mixed => f.write_str("mixed"),
         }
@@ -69,6 +73,7 @@ impl Fill {
         match self {
             Self::Node => mix.of_shape(Shape::nodes(1)),
             Self::Gpu => mix.of_shape(Shape::gpus(1)),
+            Self::Mig => mix.of_shape(Mix::slice()),
             Self::Gang(nodes) => mix.of_shape(Shape::nodes(nodes)),
             Self::Mixed => mix.usual(),
         }
@@ -82,7 +87,11 @@ pub fn run(layout: Layout, fill: Fill, seed: u64) -> Figures {
     let mut refused = 0;
     while refused < REFUSALS {
         let request = fill.next(&mut mix);
-        if driver.used + request.shape.least_gpus(layout.gpus()) > layout.all_gpus() {
+        let wanted = match request.shape.sevenths() {
+            0 => request.shape.least_gpus(layout.gpus()) * 7,
+            sevenths => sevenths,
+        };
+        if driver.used_sevenths() + wanted > layout.all_gpus() * 7 {
             // Nothing more to learn: a full cell.
             break;
         }
@@ -100,7 +109,13 @@ mod tests {
 
     #[test]
     fn shapes_are_read_as_they_are_written() {
-        for fill in [Fill::Node, Fill::Gpu, Fill::Gang(1250), Fill::Mixed] {
+        for fill in [
+            Fill::Node,
+            Fill::Gpu,
+            Fill::Mig,
+            Fill::Gang(1250),
+            Fill::Mixed,
+        ] {
             assert_eq!(fill.to_string().parse(), Ok(fill));
         }
         for wrong in ["gang", "gang:0", "gang:-1", "nodes", ""] {

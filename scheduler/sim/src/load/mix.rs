@@ -68,12 +68,37 @@ impl Mix {
         }
     }
 
+    /// The smallest slice of a GPU of the larger kind of node.
+    pub(super) fn slice() -> Shape {
+        Shape::slices([("1g.18gb".parse().expect("a valid profile"), 1)])
+    }
+
+    /// Slices of one lease, as they are asked for together.
+    fn slices(&mut self) -> Shape {
+        let wishes: [&[(&str, u32)]; 5] = [
+            &[("1g.18gb", 1)],
+            &[("1g.18gb", 3)],
+            &[("2g.35gb", 1)],
+            &[("3g.71gb", 1), ("1g.35gb", 1)],
+            &[("4g.71gb", 1)],
+        ];
+        let wish = self.rng.pick(&wishes);
+        let each = wish
+            .iter()
+            .map(|(name, count)| (name.parse().expect("valid"), *count));
+        Shape::slices(each)
+    }
+
     /// What a part-used cell can usually hold: mostly parts of nodes and single nodes, some gangs.
     pub(super) fn usual(&mut self) -> Request {
         let has_trays = self.layout.trays() > 0;
         let most = u64::from(self.layout.gpus());
         match self.rng.below(100) {
-            0..40 => self.of_shape(Shape::gpus(1)),
+            0..34 => self.of_shape(Shape::gpus(1)),
+            34..40 => {
+                let slices = self.slices();
+                self.of_shape(slices)
+            }
             40..55 => self.of_shape(Shape::gpus(small(2.min(most)))),
             55..67 => self.of_shape(Shape::gpus(small(4.min(most)))),
             67..84 => self.of_shape(Shape::nodes(1)),

@@ -51,6 +51,7 @@ fn four_nodes_in_a_rack() -> LeaseView {
         nodes_ready: 0,
         nodes_returned: 0,
         gpus: BTreeMap::new(),
+        slices: BTreeMap::new(),
         gpu_count: 0,
         envelope_watts: 0,
         energy_wh: 0,
@@ -67,6 +68,7 @@ fn candidate(rack: u32, first: u32, left: i64) -> Candidate {
         unit: format!("hall-1/row-1/rack-{rack}").parse().unwrap(),
         nodes: (first..first + 4).map(NodeIndex).collect(),
         gpus: BTreeMap::new(),
+        slices: BTreeMap::new(),
         spares: leasehold_common::node_set::NodeSet::new(),
         score: vec![
             (ScoreField::SideChanges, 0),

@@ -14,6 +14,8 @@ use crate::output::time::minute;
 use crate::session::Session;
 use leasehold_common::api::{self, LeaseView, List};
 use leasehold_common::lease::{HostShare, Shape};
+use leasehold_common::mig::MigProfile;
+use std::collections::BTreeMap;
 
 /// Carries out a verb of `leases`.
 ///
@@ -41,20 +43,22 @@ pub async fn run(verb: Leases, session: &mut Session<'_>) -> Result<Exit, Failur
 
 /// The request as it goes to the scheduler.
 pub(super) fn request(wanted: &Wanted) -> Result<api::CreateLease, Failure> {
-    let shape = match (wanted.nodes, wanted.gpus, &wanted.unit) {
-        (Some(nodes), None, None) => Shape::Nodes {
+    let slices = Some(&wanted.slices).filter(|slices| !slices.is_empty());
+    let shape = match (wanted.nodes, wanted.gpus, &wanted.unit, slices) {
+        (Some(nodes), None, None, None) => Shape::Nodes {
             count: nodes.wanted,
             at_least: nodes.at_least,
             spares: wanted.spares.unwrap_or(0),
         },
-        (None, Some(count), None) => Shape::gpus(count),
-        (None, None, Some(prefix)) => Shape::Unit {
+        (None, Some(count), None, None) => Shape::gpus(count),
+        (None, None, None, Some(slices)) => sliced(slices)?,
+        (None, None, Some(prefix), None) => Shape::Unit {
             prefix: prefix.clone(),
         },
         // The parser asks for exactly one; said again for callers that build the arguments.
         _ => {
             return Err(Failure::Usage(
-                "exactly one of --nodes, --gpus and --unit is wanted".to_owned(),
+                "exactly one of --nodes, --gpus, --slice and --unit is wanted".to_owned(),
             ));
         }
     };
@@ -77,6 +81,19 @@ pub(super) fn request(wanted: &Wanted) -> Result<api::CreateLease, Failure> {
         hold: wanted.hold,
         name: wanted.name.clone(),
     })
+}
+
+/// Slices of each profile once.
+fn sliced(slices: &[(MigProfile, u32)]) -> Result<Shape, Failure> {
+    let mut profiles = BTreeMap::new();
+    for (profile, count) in slices {
+        if profiles.insert(profile.clone(), *count).is_some() {
+            return Err(Failure::Usage(format!(
+                "--slice: {profile} is given twice, and each profile may be given once"
+            )));
+        }
+    }
+    Ok(Shape::Slices { profiles })
 }
 
 async fn create(args: &CreateLease, session: &mut Session<'_>) -> Result<Exit, Failure> {

@@ -103,6 +103,12 @@ fn shape(shape: &Shape) -> String {
         } => format!("nodes:{least}..{count}"),
         Shape::Unit { prefix } => format!("unit:{prefix}"),
         Shape::Gpus { count } => format!("gpus:{count}"),
+        Shape::Slices { profiles } => {
+            let each = profiles
+                .iter()
+                .map(|(profile, count)| format!("{profile}:{count}"));
+            each.collect::<Vec<_>>().join("+")
+        }
     }
 }
 
@@ -212,6 +218,10 @@ impl Show for LeaseView {
             for (node, gpus) in &self.gpus {
                 let gpus: Vec<&str> = gpus.iter().map(|gpu| gpu.as_str()).collect();
                 text.push_str(&format!("{node}  {}\n", gpus.join(" ")));
+            }
+            for (node, slices) in &self.slices {
+                let slices: Vec<String> = slices.iter().map(ToString::to_string).collect();
+                text.push_str(&format!("{node}  {}\n", slices.join(", ")));
             }
         }
         text
