@@ -219,6 +219,7 @@ mod tests {
             to: None,
             nodes: set(&[3, 5, 7, 9]),
             gpus: BTreeMap::new(),
+            slices: Slices::new(),
             spares: set(&[5]),
             stands_for: BTreeMap::new(),
             envelope_mw: MilliWatts::from_watts(1400),
