@@ -55,6 +55,13 @@ pub(crate) fn may_share_domain(side: Side, other: Side, apart: Isolation) -> boo
     side == other || apart.granularity != Granularity::Domain
 }
 
+impl Booking {
+    /// Whether the hardware is let: what may draw nothing is not.
+    pub(crate) fn is_let(&self) -> bool {
+        self.gpu_cap_watts != Some(0)
+    }
+}
+
 impl Hold {
     /// Who has it.
     pub(crate) fn party(&self) -> Party {

@@ -12,8 +12,6 @@ use leasehold_common::lease::{GpuSlots, HostShare, Slice, Slices, sevenths};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Granularity, Isolation};
 use leasehold_common::time::Timestamp;
-use leasehold_common::topology::Prefix;
-use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -271,27 +269,6 @@ impl Cell {
         Ok(())
     }
 
-    /// What a booking that goes on from its end to `to` would lack in watts: the place, how many, and
-    /// from when; absent where it lacks nothing, or there is no such booking.
-    pub fn watts_lacking(
-        &self,
-        lease: LeaseId,
-        to: Option<Timestamp>,
-    ) -> Option<(Prefix, MilliWatts, Timestamp)> {
-        let booking = &self.bookings.get(&lease)?.booking;
-        // The minute in which it ends now is booked already.
-        let more = Minutes {
-            from: booking.minutes().to,
-            to: Minutes::outward(booking.from, to).to,
-        };
-        if !self.grid.is_bounded() || more.is_empty() {
-            return None;
-        }
-        let short = self.grid.book().fits(&self.loads(booking), more).err()?;
-        let unit = self.grid.prefix(short.unit).clone();
-        Some((unit, short.missing, short.at.begins()))
-    }
-
     /// The lease has ended at `at`: its hardware is nobody's until each node gives it back, however
     /// long that takes. Nothing happens where there is no booking.
     pub fn end(&mut self, lease: LeaseId, at: Timestamp) {
@@ -339,27 +316,6 @@ impl Cell {
         self.restance(node);
     }
 
-    /// Counts the passes of a booking for another end.
-    fn move_end(
-        &mut self,
-        lease: LeaseId,
-        to: Option<Timestamp>,
-        is_asked: bool,
-    ) -> Result<BTreeMap<NodeIndex, Timestamp>, BookError> {
-        if !self.is_washing() {
-            return Ok(BTreeMap::new());
-        }
-        let booking = self.bookings[&lease].booking.clone();
-        self.give_passes(&booking);
-        let moved = self.take_passes(&booking, to, is_asked);
-        if moved.is_err() {
-            for index in booking.nodes.iter() {
-                self.count_pass_of(lease, index);
-            }
-        }
-        moved
-    }
-
     /// Changes when a booking is, and with it when its watts are.
     fn change_times(&mut self, lease: LeaseId, change: impl FnOnce(&mut Booking)) {
         let mut booked = self.bookings.remove(&lease).expect("callers looked");
@@ -367,20 +323,6 @@ impl Cell {
         change(&mut booked.booking);
         self.draw(&booked.booking);
         self.bookings.insert(lease, booked);
-    }
-
-    fn draw(&mut self, booking: &Booking) {
-        if self.grid.is_bounded() {
-            let loads = self.loads(booking);
-            self.grid.draw(&loads, booking.minutes());
-        }
-    }
-
-    fn spare(&mut self, booking: &Booking) {
-        if self.grid.is_bounded() {
-            let loads = self.loads(booking);
-            self.grid.spare(&loads, booking.minutes());
-        }
     }
 
     /// What a booking may draw, node by node.
@@ -552,11 +494,6 @@ impl Booking {
     fn end(&mut self, at: Timestamp) {
         self.from = self.from.min(at);
         self.to = Some(self.to.map_or(at, |to| to.min(at)));
-    }
-
-    /// Whether the hardware is let: what may draw nothing is not.
-    pub(crate) fn is_let(&self) -> bool {
-        self.gpu_cap_watts != Some(0)
     }
 
     /// What it has of a node among its nodes.

@@ -4,10 +4,12 @@
 //! budget. What it has of a node follows from the SKU and the lease's cap alone, so what was booked
 //! can be taken back without having been kept.
 
+use super::Cell;
 use super::booking::Booking;
 use crate::power::{Budget, Load, Minutes, PowerBook, UnitId};
-use leasehold_common::ids::NodeIndex;
+use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::sku::Sku;
+use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix, TopologyPath};
 use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
@@ -121,5 +123,42 @@ impl Booking {
     /// The minutes for which its watts are booked.
     pub(super) fn minutes(&self) -> Minutes {
         Minutes::outward(self.from, self.to)
+    }
+}
+
+impl Cell {
+    /// What a booking that goes on from its end to `to` would lack in watts: the place, how many, and
+    /// from when; absent where it lacks nothing, or there is no such booking.
+    pub fn watts_lacking(
+        &self,
+        lease: LeaseId,
+        to: Option<Timestamp>,
+    ) -> Option<(Prefix, MilliWatts, Timestamp)> {
+        let booking = &self.bookings.get(&lease)?.booking;
+        // The minute in which it ends now is booked already.
+        let more = Minutes {
+            from: booking.minutes().to,
+            to: Minutes::outward(booking.from, to).to,
+        };
+        if !self.grid.is_bounded() || more.is_empty() {
+            return None;
+        }
+        let short = self.grid.book().fits(&self.loads(booking), more).err()?;
+        let unit = self.grid.prefix(short.unit).clone();
+        Some((unit, short.missing, short.at.begins()))
+    }
+
+    pub(super) fn draw(&mut self, booking: &Booking) {
+        if self.grid.is_bounded() {
+            let loads = self.loads(booking);
+            self.grid.draw(&loads, booking.minutes());
+        }
+    }
+
+    pub(super) fn spare(&mut self, booking: &Booking) {
+        if self.grid.is_bounded() {
+            let loads = self.loads(booking);
+            self.grid.spare(&loads, booking.minutes());
+        }
     }
 }

@@ -166,6 +166,27 @@ impl Cell {
         Ok(taken)
     }
 
+    /// Counts the passes of a booking for another end.
+    pub(super) fn move_end(
+        &mut self,
+        lease: LeaseId,
+        to: Option<Timestamp>,
+        is_asked: bool,
+    ) -> Result<BTreeMap<NodeIndex, Timestamp>, BookError> {
+        if !self.is_washing() {
+            return Ok(BTreeMap::new());
+        }
+        let booking = self.bookings[&lease].booking.clone();
+        self.give_passes(&booking);
+        let moved = self.take_passes(&booking, to, is_asked);
+        if moved.is_err() {
+            for index in booking.nodes.iter() {
+                self.count_pass_of(lease, index);
+            }
+        }
+        moved
+    }
+
     /// Takes the passes of a booking back. Its holds are as they were when those were counted.
     pub(super) fn give_passes(&mut self, booking: &Booking) {
         if !self.is_washing() || !booking.is_let() {
@@ -194,7 +215,7 @@ impl Cell {
     }
 
     /// Counts the pass again that a lease has on a node.
-    pub(super) fn count_pass_of(&mut self, lease: LeaseId, index: NodeIndex) {
+    fn count_pass_of(&mut self, lease: LeaseId, index: NodeIndex) {
         if let Some(pass) = self.pass_of(lease, index) {
             self.count_pass(index, pass);
         }
@@ -212,9 +233,10 @@ impl Cell {
         holds.find(|hold| hold.lease == lease)?.pass
     }
 
-    /// By when a pass must begin for what is booked next on the hardware.
+    /// By when a pass must begin for what is booked next on the hardware. Of what is on its way back nobody
+    /// can say when that is.
     fn deadline(&self, node: &Node, hold: &Hold) -> Option<Timestamp> {
-        let to = hold.to?;
+        let to = hold.to.filter(|_| !hold.awaiting_return)?;
         let apart = self.isolation(node.sku);
         let mut later = node.holds.iter().filter(|next| {
             let meets = !next.slots.common(hold.slots).is_empty()

@@ -8,9 +8,13 @@ mod cell;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod cleaning;
+#[cfg(test)]
 mod fine;
 #[cfg(test)]
 mod fleet;
+#[cfg(test)]
+mod houses;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

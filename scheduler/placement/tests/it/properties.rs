@@ -2,12 +2,13 @@
 
 use crate::brute::{any_placement, at_its_best};
 use crate::fleet::{POLICY, Twice, spec};
-use leasehold_common::class::{Class, Side};
+use crate::houses::{apart, only_apart, policy};
+use leasehold_common::class::Class;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
 use leasehold_common::mig::MigFamilies;
 use leasehold_common::node::{NodeState, Owner};
-use leasehold_common::policy::{Granularity, Isolation, Policy, Share};
+use leasehold_common::policy::Policy;
 use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::{Locality, Prefix};
@@ -16,7 +17,6 @@ use leasehold_placement::checker::violations;
 use leasehold_placement::power::{Budget, BudgetStep, Minute};
 use leasehold_placement::{Booking, Cell, Decision, End, Request, plan};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 
 /// Everything happens on whole steps of five minutes, so that ends, starts and turnarounds (two
 /// steps) often meet exactly.
@@ -341,64 +341,6 @@ fn set_budget(fleet: &mut Twice, unit: &str, steps: Option<(u32, u64, u32)>) {
     fleet.plain.budgets.insert(unit, steps.to_vec());
 }
 
-/// Floors and ceilings of every form, most of them slack.
-pub fn policy() -> impl Strategy<Value = Policy> {
-    let share = (
-        prop::sample::select(vec![Side::Internal, Side::Tenant]),
-        prop::option::of(0..5_u32),
-        prop::option::of(0..3_u32),
-    );
-    let share = share.prop_map(|(side, nodes, domains)| Share {
-        side,
-        sku: "h200".parse().unwrap(),
-        domains,
-        nodes,
-    });
-    let shares = prop::collection::vec(share, 0..2);
-    let none = prop::bool::weighted(0.6);
-    let rules = (shares.clone(), shares, none, apart(), rates());
-    rules.prop_map(|(floors, ceilings, none, apart, rates)| Policy {
-        sanitising_per_hour: rates,
-        floors: if none { Vec::new() } else { floors },
-        ceilings: if none { Vec::new() } else { ceilings },
-        ..apart
-    })
-}
-
-/// So few passes an hour that they are often in the way, mostly none.
-fn rates() -> impl Strategy<Value = BTreeMap<Prefix, u32>> {
-    let places = vec!["", "hall-0", "hall-0/row-0", "hall-0/row-0/rack-1"];
-    let place = prop::sample::select(places).prop_map(|place| place.parse().unwrap());
-    prop_oneof![
-        3 => Just(BTreeMap::new()),
-        2 => prop::collection::btree_map(place, 1..4_u32, 1..3),
-    ]
-}
-
-/// Hardware kept apart in every way there is, and nothing else.
-fn apart() -> impl Strategy<Value = Policy> {
-    let all = Granularity::ALL.to_vec();
-    prop::sample::select(all).prop_map(|granularity| {
-        let isolation = Isolation {
-            granularity,
-            ..Isolation::default()
-        };
-        Policy {
-            isolation: [("h200".parse().unwrap(), isolation)].into(),
-            ..POLICY
-        }
-    })
-}
-
-/// What it keeps apart and how it cleans, and nothing else of it.
-fn only_apart(policy: &Policy) -> Policy {
-    Policy {
-        isolation: policy.isolation.clone(),
-        sanitising_per_hour: policy.sanitising_per_hour.clone(),
-        ..POLICY
-    }
-}
-
 /// Nodes of 4 GPUs that draw 1 kW each at most, with 16 threads and 2 GiB.
 fn small_sku() -> Sku {
     Sku {
@@ -589,43 +531,6 @@ proptest! {
             // Every GPU is held, or free, or neither because something is the matter; never both.
             let (held, free) = (fleet.cell.held_gpus(*index, now), fleet.cell.free_gpus(*index, now));
             prop_assert!(held.common(free).is_empty());
-        }
-    }
-
-    #[test]
-    fn no_hour_has_more_passes_than_it_has_room_for_and_nobody_gets_hardware_before_its_pass(
-        ops in prop::collection::vec(op(), 0..60),
-        rate in 1..4_u32,
-    ) {
-        let policy = Policy {
-            sanitising_per_hour: [(Prefix::cell(), rate)].into(),
-            ..POLICY
-        };
-        // What is booked over the planner's head is booked whatever the rate.
-        let planned = ops.into_iter().filter(|op| {
-            !matches!(op, Op::Book { .. } | Op::SetEnd { .. })
-        });
-        let (mut fleet, _) = played_by(planned.collect(), &policy);
-        for leader in ["this", "the next"] {
-            let mut hours: BTreeMap<i64, u32> = BTreeMap::new();
-            for (_, pass) in fleet.cell.passes() {
-                *hours.entry(pass.unix_ms() / 3_600_000).or_default() += 1;
-            }
-            prop_assert!(hours.values().all(|passes| *passes <= rate), "{} {:?}", leader, hours);
-            for node in fleet.plain.nodes.keys() {
-                let holds: Vec<_> = fleet.cell.holds(*node).collect();
-                for (at, hold) in holds.iter().enumerate() {
-                    for next in &holds[at + 1..] {
-                        let meet = !hold.slots.common(next.slots).is_empty();
-                        let is_clean = hold.pass.is_some_and(|p| p + policy.turnaround <= next.from);
-                        // A lease that was ended before its start has no time.
-                        let is_over = hold.awaiting_return || next.awaiting_return;
-                        prop_assert!(!meet || is_over || is_clean, "{}", leader);
-                    }
-                }
-            }
-            fleet.cell.check();
-            fleet.cell.recount_passes();
         }
     }
 }
