@@ -5,7 +5,7 @@
 //! node with bookings to come, or in several hands, has more to it than its stance says, and is
 //! judged by its holds.
 
-use super::node::{Node, NodeCondition};
+use super::node::{Hold, Node, NodeCondition};
 use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::GpuSlots;
@@ -140,7 +140,7 @@ impl Stance {
             is_mixed: false,
             is_involved: false,
         };
-        for hold in &node.holds {
+        for (at, hold) in node.holds.iter().enumerate() {
             let side = hold.holder.class.side();
             stance.sides.0[number(side)] = true;
             stance.is_mixed |= hold.host.is_some();
@@ -158,6 +158,9 @@ impl Stance {
             stance.tenant = Some(tenant);
             stance.last_side = Some(side);
             let slots = hold.slots.common(all);
+            // Slices that are late back can have been let again since: then shares do not add up.
+            let is_again = |other: &Hold| !other.wants_of(slots, &hold.pieces, true).is_empty();
+            stance.is_mixed |= !hold.pieces.is_empty() && node.holds[..at].iter().any(is_again);
             if hold.awaiting_return {
                 stance.returning = stance.returning.union(slots);
             } else {

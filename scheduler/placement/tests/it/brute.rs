@@ -78,7 +78,7 @@ pub fn any_placement(
                         start,
                     });
                     slices
-                        .filter(|slice| is_legal(&request, &[slice.clone()]))
+                        .filter(|slice| is_legal(&request, std::slice::from_ref(slice)))
                         .collect()
                 };
                 let wanted: Vec<Vec<Slice>> = profiles

@@ -56,7 +56,7 @@ fn the_fullest_gpu_is_filled_first_and_a_fresh_one_only_for_what_has_no_other_pl
 fn a_lease_of_slices_that_waits_says_why_and_until_when() {
     let mut fleet = sliceable(1, 1);
     for _ in 0..8 {
-        let _ = fleet.place(&asks(slices(&[("3g.71gb", 1), ("1g.18gb", 1)])), hour(0));
+        let _ = fleet.place(&asks(slices(&[("4g.71gb", 1)])), hour(0));
     }
     let (_, decision) = fleet.place(&asks(slices(&[("7g.141gb", 1)])), hour(1));
     let Decision::Wait { earliest, why } = decision else {
@@ -75,7 +75,7 @@ fn a_lease_of_slices_that_waits_says_why_and_until_when() {
         [
             (
                 Reason::Fragmented,
-                "24 memory slices are free, up to 24 on one node, but not where 1 x 7g.141gb could be"
+                "32 memory slices are free, up to 32 on one node, but not where 1 x 7g.141gb could be"
             ),
             (
                 Reason::Capacity,
