@@ -27,7 +27,7 @@ pub use policy::{BrokenRule, PolicyChange, PolicySummary, PolicyView, RollbackPo
 pub use power::{OverBudget, PowerView, SetPowerBudget, WantedStep};
 pub use problem::{Problem, ProblemCode};
 pub use status::{Recover, RecoverReport, Status, VersionView};
-pub use surplus::{Surplus, SurplusRow, SurplusShape};
+pub use surplus::{Longer, Surplus, SurplusRow, SurplusShape};
 
 /// The largest body a request may have.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;

@@ -1,7 +1,7 @@
 //! What could be let now, beside everything that is let and promised.
 
 use crate::ids::SkuName;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::token::words;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,6 +29,19 @@ pub struct SurplusRow {
     pub shape: SurplusShape,
     /// Nodes in one lease, or GPUs where it is GPUs of one node.
     pub size: u32,
+    /// How many such leases, if nothing else were let.
+    pub leases: u32,
+    /// How many of them could go on for longer, shortest first; only times beyond the one asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub longer: Vec<Longer>,
+}
+
+/// How many leases of one form could be let for a longer time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Longer {
+    /// For so long.
+    #[serde(rename = "for")]
+    pub length: Span,
     /// How many such leases, if nothing else were let.
     pub leases: u32,
 }

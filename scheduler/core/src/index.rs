@@ -26,7 +26,7 @@ impl State {
     /// Hardware that another lease has: the ledger contradicts itself, or the caller does.
     pub(crate) fn insert_lease(&mut self, lease: LeaseRecord) -> Result<(), BookError> {
         let id = lease.id;
-        self.book(&lease)?;
+        self.book_again(&lease)?;
         for known in &lease.idempotency {
             self.by_key
                 .insert((known.uid, known.key.clone()), Changed::Lease(id));
@@ -88,17 +88,30 @@ impl State {
         self.set_timer(id, None);
     }
 
-    /// Books a lease's hardware as its record says.
+    /// Books hardware for a lease that has just been decided, as its record says.
     pub(crate) fn book(&mut self, lease: &LeaseRecord) -> Result<(), BookError> {
-        let gives_back = matches!(lease.state, LeaseState::Releasing | LeaseState::Settling)
-            || (lease.state.is_over() && !lease.progress.lost.is_empty());
-        let holds = lease.state.holds_hardware() || gives_back;
-        let Some(segment) = lease.segment().filter(|_| holds) else {
-            return Ok(());
-        };
+        match self.booking_of(lease) {
+            Some(booking) => self.cell.book(booking),
+            None => Ok(()),
+        }
+    }
+
+    /// Books what a lease was given some time ago, by whatever policy that was.
+    fn book_again(&mut self, lease: &LeaseRecord) -> Result<(), BookError> {
+        match self.booking_of(lease) {
+            Some(booking) if gives_back(lease) => self.cell.book_ended(booking, lease.since),
+            Some(booking) => self.cell.book_again(booking),
+            None => Ok(()),
+        }
+    }
+
+    /// What a lease has, and is noted on its nodes; nothing where it has no hardware.
+    fn booking_of(&mut self, lease: &LeaseRecord) -> Option<Booking> {
+        let holds = lease.state.holds_hardware() || gives_back(lease);
+        let segment = lease.segment().filter(|_| holds)?;
         let nodes = segment.nodes.minus(&lease.progress.returned);
         if nodes.is_empty() {
-            return Ok(());
+            return None;
         }
         for node in nodes.iter() {
             if let Some(node) = self.nodes.get_mut(&node) {
@@ -107,7 +120,7 @@ impl State {
         }
         let mut gpus = segment.gpus.clone();
         gpus.retain(|node, _| nodes.contains(*node));
-        let booking = Booking {
+        Some(Booking {
             lease: lease.id,
             account: lease.spec.account.clone(),
             class: lease.spec.class,
@@ -117,12 +130,7 @@ impl State {
             nodes,
             host: lease.spec.host,
             gpu_cap_watts: lease.spec.gpu_cap_watts,
-        };
-        if gives_back {
-            self.cell.book_ended(booking, lease.since)
-        } else {
-            self.cell.book(booking)
-        }
+        })
     }
 
     /// Frees whatever a lease still has booked.
@@ -169,4 +177,10 @@ impl State {
             self.stir_node(index);
         }
     }
+}
+
+/// Whether a lease is over and some of its hardware not back.
+fn gives_back(lease: &LeaseRecord) -> bool {
+    matches!(lease.state, LeaseState::Releasing | LeaseState::Settling)
+        || (lease.state.is_over() && !lease.progress.lost.is_empty())
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Cell (live, changed by small steps)      Request       Policy      now
-//!      │   set_node · set_condition             │             │         │
+//!      │   set_node · set_condition · adopt     │             │         │
 //!      │   book · set_end · end · release_node  │             │         │
 //!      └───────────────────────┬────────────────┴─────────────┴─────────┘
 //!                            plan()
@@ -25,9 +25,9 @@
 //! its SKU once, and so does whatever meets a budget or a floor.
 //!
 //! Invariants:
-//! - A GPU is in one booking at a time; a node serves one account, and so one side, at a time.
-//!   [`Cell::book`] refuses anything else whoever asks, and [`checker`], which shares no code with
-//!   the planner, says the same of a plan.
+//! - A GPU is in one booking at a time; a node serves one account, and so one side, at a time, or as
+//!   policy keeps sides and accounts apart. [`Cell::book`] refuses anything else whoever asks, and
+//!   [`checker`], which shares no code with the planner, says the same of a plan.
 //! - A booking's hardware is kept free for the policy's turnaround after its end, so a node is let
 //!   for `[start, end + turnaround)`. Hardware whose lease has ended stays blocked until it is back,
 //!   however long that takes.

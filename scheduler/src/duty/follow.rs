@@ -142,7 +142,7 @@ impl Office {
                     store: self.store.describe(),
                     alerts: self.alerts(),
                 };
-                drop(answer.send(state.ask(&query, &around, self.clock.now())));
+                drop(answer.send(state.look(&query, &around, self.clock.now())));
             }
         }
     }

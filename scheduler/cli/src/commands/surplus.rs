@@ -27,16 +27,28 @@ impl Show for Surplus {
     type With = ();
 
     fn text(&self, (): &(), _wide: bool, headings: bool) -> String {
-        let mut table = Table::new(["SKU", "SHAPE", "SIZE", "LEASES", "UNITS"]);
+        let mut columns = ["SKU", "SHAPE", "SIZE", "LEASES", "UNITS"]
+            .map(String::from)
+            .to_vec();
+        // Every row tells of the same times.
+        let longer = self.rows.first().map_or(&[][..], |row| &row.longer);
+        columns.extend(
+            longer
+                .iter()
+                .map(|longer| format!("FOR-{}", longer.length).to_uppercase()),
+        );
+        let mut table = Table::new(columns);
         for row in &self.rows {
             let units = u64::from(row.size) * u64::from(row.leases);
-            table.row([
+            let mut cells = vec![
                 row.sku.to_string(),
                 row.shape.to_string(),
                 row.size.to_string(),
                 row.leases.to_string(),
                 units.to_string(),
-            ]);
+            ];
+            cells.extend(row.longer.iter().map(|longer| longer.leases.to_string()));
+            table.row(cells);
         }
         table.text(headings)
     }

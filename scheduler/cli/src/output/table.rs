@@ -1,20 +1,21 @@
 //! Columns of text with nothing drawn around them, so that `awk` and `cut` read them as people do.
 
 use comfy_table::{ContentArrangement, Table as Columns, presets};
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// Rows under headings.
 #[derive(Debug)]
 pub struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<Cow<'static, str>>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// An empty table with these columns.
-    pub fn new(headings: impl IntoIterator<Item = &'static str>) -> Self {
+    pub fn new(headings: impl IntoIterator<Item = impl Into<Cow<'static, str>>>) -> Self {
         Self {
-            headings: headings.into_iter().collect(),
+            headings: headings.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
         }
     }
@@ -41,7 +42,7 @@ impl Table {
         columns.load_style(presets::NOTHING);
         columns.set_content_arrangement(ContentArrangement::Disabled);
         if headings {
-            columns.set_header(self.headings.iter().copied());
+            columns.set_header(&self.headings);
         }
         columns.add_rows(&self.rows);
         for column in columns.column_iter_mut() {

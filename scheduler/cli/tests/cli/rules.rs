@@ -198,15 +198,17 @@ async fn power_is_shown_for_all_places_or_one() {
 #[tokio::test]
 async fn surplus_is_a_table_of_forms() {
     let rows = json!({"from": "2026-11-22T09:14:02Z", "until": "2026-12-22T09:14:02Z", "rows": [
-        {"sku": "gb200", "shape": "nodes", "size": 1, "leases": 41},
-        {"sku": "gb200", "shape": "domains", "size": 18, "leases": 2}]});
+        {"sku": "gb200", "shape": "nodes", "size": 1, "leases": 41,
+            "longer": [{"for": "365d", "leases": 36}]},
+        {"sku": "gb200", "shape": "domains", "size": 18, "leases": 2,
+            "longer": [{"for": "365d", "leases": 1}]}]});
     let server = Server::saying(200, rows.to_string());
     let ran = server.run("surplus --for 30d --sku gb200").await;
     assert_eq!(
         ran.out,
-        "SKU    SHAPE    SIZE  LEASES  UNITS\n\
-         gb200  nodes    1     41      41\n\
-         gb200  domains  18    2       36\n"
+        "SKU    SHAPE    SIZE  LEASES  UNITS  FOR-365D\n\
+         gb200  nodes    1     41      41     36\n\
+         gb200  domains  18    2       36     1\n"
     );
     let ran = server.run("surplus --shape domains -o name").await;
     assert_eq!(ran.out, "gb200/nodes-1\ngb200/domains-18\n");

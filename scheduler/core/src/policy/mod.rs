@@ -29,6 +29,7 @@ impl State {
     /// Tells the packing engine what it decides by.
     fn adopt_policy(&mut self) {
         self.settings.policy = self.policies.current().clone();
+        self.cell.adopt(&self.settings.policy);
         // Rules that were lifted may let something in.
         self.stir_all();
     }

@@ -21,9 +21,30 @@ use std::collections::BTreeMap;
 impl State {
     /// Answers a question. `around` is what this state cannot know: who leads, what the store is.
     ///
+    /// What would become of a request is asked as the request would be made: with what is only
+    /// planned for worse classes lifted out of its way, and put back when that is answered.
+    ///
+    /// # Errors
+    /// As for [`State::look`].
+    pub fn ask(
+        &mut self,
+        query: &Query,
+        around: &Surroundings,
+        now: Timestamp,
+    ) -> Result<View, Problem> {
+        if let Query::Plan(wish) = query {
+            self.lift_below((wish.class, now, self.head.next_lease), &wish.sku);
+        }
+        let answer = self.look(query, around, now);
+        self.put_back();
+        answer
+    }
+
+    /// Answers a question from the state as it stands.
+    ///
     /// # Errors
     /// Something is asked for that is not there.
-    pub fn ask(
+    pub fn look(
         &self,
         query: &Query,
         around: &Surroundings,

@@ -3,6 +3,7 @@
 use crate::fixture::{Cell, health, minutes, node, nodes, wish};
 use leasehold_common::api::{CreateLease, CreateMaintenance, EndLease, ExtendLease};
 use leasehold_common::class::Class;
+use leasehold_common::explain::Outcome;
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::LeaseState as S;
 use leasehold_common::time::Timestamp;
@@ -54,6 +55,33 @@ fn short_leases_go_ahead_of_a_gang_that_waits_and_long_ones_do_not() {
     cell.agents_answer(0..4);
     assert_eq!(cell.state_of(gang), S::Preparing);
     assert!(planned(&cell, long).is_some());
+}
+
+#[test]
+fn what_would_be_is_what_is_though_a_worse_class_holds_a_plan() {
+    let mut cell = Cell::of(4);
+    cell.lease(of("acme", 3, 120));
+    cell.agents_answer(0..4);
+    let spot = CreateLease {
+        class: Class::Spot,
+        ..of("globex", 4, 60)
+    };
+    let gang = cell.lease(spot);
+    let start = planned(&cell, gang);
+    assert!(start.is_some());
+
+    // Longer than the gang would wait, so that the plan of the worse class is in its way.
+    let long = of("acme", 1, 180);
+    let would_be = cell.would_be(long.clone());
+    let why = would_be.explanation.unwrap();
+    assert_eq!(why.outcome, Outcome::Placed, "{why:?}");
+    assert_eq!(planned(&cell, gang), start, "a question changes nothing");
+
+    let made = cell.lease(long);
+    assert_eq!(
+        cell.record(made).placement[0].nodes,
+        why.winner.unwrap().nodes
+    );
 }
 
 #[test]

@@ -294,7 +294,7 @@ fn what_is_asked_about_something_there_is_not_is_refused() {
         (Query::Explain(LeaseId(99)), Code::UnknownLease),
         (Query::Lease(LeaseId(0)), Code::UnknownLease),
     ] {
-        let asked = cell.state.ask(&query, &crate::fixture::around(), cell.now);
+        let asked = cell.state.look(&query, &crate::fixture::around(), cell.now);
         assert_eq!(asked.unwrap_err().code, code, "{query:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! A small cell with somebody who commits, agents who answer, and a clock.
 
 use leasehold_common::api::{
-    CreateAccount, CreateLease, ImportLine, ImportNodes, LeaseView, NodeView, Problem,
+    CreateAccount, CreateLease, ExplainView, ImportLine, ImportNodes, LeaseView, NodeView, Problem,
 };
 use leasehold_common::class::{Class, Side};
 use leasehold_common::grant::{AckRecord, AckState, LeaseAck, Meter, Order};
@@ -356,12 +356,21 @@ impl Cell {
     }
 
     pub fn query(&self, query: &Query) -> View {
-        self.state.ask(query, &around(), self.now).unwrap()
+        self.state.look(query, &around(), self.now).unwrap()
+    }
+
+    /// What would become of a request.
+    pub fn would_be(&mut self, wish: CreateLease) -> ExplainView {
+        let query = Query::Plan(Box::new(wish));
+        match self.state.ask(&query, &around(), self.now).unwrap() {
+            View::Explain(explained) => *explained,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// What is said of a question that makes no sense.
     pub fn refused(&self, query: &Query) -> Problem {
-        self.state.ask(query, &around(), self.now).unwrap_err()
+        self.state.look(query, &around(), self.now).unwrap_err()
     }
 
     /// What the agent of a node says when it does as it is told.

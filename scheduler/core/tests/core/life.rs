@@ -362,7 +362,7 @@ fn a_lease_that_left_the_ledger_is_told_from_one_that_never_was() {
     cell.tell([]);
     assert_eq!(cell.state.lease(id), None, "a week later");
 
-    let asked = |query: Query| cell.state.ask(&query, &crate::fixture::around(), cell.now);
+    let asked = |query: Query| cell.state.look(&query, &crate::fixture::around(), cell.now);
     let gone = asked(Query::Explain(id)).unwrap_err();
     assert_eq!(gone.code, ProblemCode::LeaseLeftLedger);
     let never = asked(Query::Explain(id.next())).unwrap_err();

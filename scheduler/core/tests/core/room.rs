@@ -71,6 +71,36 @@ fn who_waits_for_room_is_not_told_whose_room_it_could_be() {
 }
 
 #[test]
+fn surplus_says_how_much_of_it_lasts() {
+    let mut cell = Cell::of(4);
+    let later = CreateLease {
+        start: Some(cell.now + Span::from_hours(48)),
+        ..of_class(Class::OnDemand, "acme", 1)
+    };
+    cell.lease(later);
+    let query = Query::Surplus {
+        horizon: Span::from_hours(24),
+        sku: None,
+        shape: Some(SurplusShape::Nodes),
+    };
+    let View::Surplus(surplus) = cell.query(&query) else {
+        panic!("surplus was asked for")
+    };
+    let row = &surplus.rows[0];
+    let longer: Vec<_> = row
+        .longer
+        .iter()
+        .map(|l| (l.length.to_string(), l.leases))
+        .collect();
+    let longer: Vec<_> = longer
+        .iter()
+        .map(|(length, n)| (length.as_str(), *n))
+        .collect();
+    assert_eq!(row.leases, 4, "for a day all are free");
+    assert_eq!(longer, [("7d", 3), ("30d", 3), ("365d", 3)]);
+}
+
+#[test]
 fn surplus_is_asked_for_a_time_a_sku_and_a_form() {
     let mut cell = Cell::of(4);
     cell.lease(of_class(Class::OnDemand, "acme", 1));

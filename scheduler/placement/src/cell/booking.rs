@@ -1,13 +1,15 @@
 //! What a lease has of the cell, and every change of it.
 
 use super::Cell;
+use super::beside::{LOOSEST, Party, may_share_domain};
 use super::grid::envelope;
 use super::node::{Hold, Holder, Node};
 use crate::power::{Load, Minutes};
-use leasehold_common::class::Class;
+use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{AccountName, LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node_set::NodeSet;
+use leasehold_common::policy::{Granularity, Isolation};
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::Prefix;
 use leasehold_common::units::MilliWatts;
@@ -33,7 +35,8 @@ pub struct Booking {
     pub gpus: BTreeMap<NodeIndex, GpuSlots>,
     /// CPU and memory on each node; absent for the share that goes with its GPUs.
     pub host: Option<HostShare>,
-    /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
+    /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit. Where they may
+    /// draw nothing they are not let: that is a maintenance, and serves no side.
     pub gpu_cap_watts: Option<u32>,
 }
 
@@ -133,36 +136,67 @@ pub enum BookError {
         /// The node.
         node: NodeIndex,
     },
+    /// A domain would serve both sides at one time, and policy keeps them apart by domains.
+    #[error(
+        "node {node} would serve lease {lease} of the {side} side, and lease {other} of the other side \
+         has another node of its domain at that time"
+    )]
+    OtherSide {
+        /// The lease.
+        lease: LeaseId,
+        /// Its side.
+        side: Side,
+        /// The lease that has something of the domain.
+        other: LeaseId,
+        /// The node.
+        node: NodeIndex,
+    },
 }
 
 impl Cell {
     /// Books hardware for a lease. Whether nodes are healthy, clean or of the right kind is not
-    /// asked: what has been decided and stored is booked again when a scheduler starts, in whatever
-    /// order it is read. For the same reason hardware that is late back does not stand in the way
-    /// of a booking, though [`plan`](crate::plan()) makes none on it.
+    /// asked. Hardware that is late back does not stand in the way of a booking, though
+    /// [`plan`](crate::plan()) makes none on it.
     ///
     /// # Errors
-    /// A GPU would be in two leases or a node would serve two accounts at one time, or the booking
-    /// contradicts itself or the cell.
+    /// A GPU would be in two leases at one time, or a node or a domain in hands that the policy keeps
+    /// apart, or the booking contradicts itself or the cell.
     pub fn book(&mut self, booking: Booking) -> Result<(), BookError> {
         check_times(&booking, booking.to)?;
-        self.add(Booked {
+        let booked = Booked {
             booking,
             awaiting_return: false,
-        })
+        };
+        self.add(booked, None)
+    }
+
+    /// Books again what was decided and stored, in whatever order it is read, as when a scheduler
+    /// starts: the same as booking it, except that whoever is beside whom may have been allowed by a
+    /// policy that decides no longer.
+    ///
+    /// # Errors
+    /// As for [`Cell::book`], where no policy could have allowed it.
+    pub fn book_again(&mut self, booking: Booking) -> Result<(), BookError> {
+        check_times(&booking, booking.to)?;
+        let booked = Booked {
+            booking,
+            awaiting_return: false,
+        };
+        self.add(booked, Some(LOOSEST))
     }
 
     /// Books hardware for a lease that ended at `at`, as when a scheduler starts: the same as
-    /// booking it and then ending it, except that what it was to have after `at` is not asked for.
+    /// booking it again and then ending it, except that what it was to have after `at` is not asked for.
     ///
     /// # Errors
-    /// As for [`Cell::book`].
+    /// As for [`Cell::book_again`].
     pub fn book_ended(&mut self, mut booking: Booking, at: Timestamp) -> Result<(), BookError> {
         booking.end(at);
-        self.add(Booked {
+        let booked = Booked {
             booking,
             awaiting_return: true,
-        })
+        };
+        self.add(booked, Some(LOOSEST))
     }
 
     /// Takes a whole booking away; nothing happens where there is none.
@@ -178,7 +212,8 @@ impl Cell {
         }
     }
 
-    /// Moves the end of a booking: forward always, back where the hardware is free until then.
+    /// Moves the end of a booking: forward always, back where the hardware is free from the end that was
+    /// booked until then.
     ///
     /// # Errors
     /// There is no such booking, it has ended, it would end before it begins, or other bookings are in the way.
@@ -191,9 +226,10 @@ impl Cell {
             return Err(BookError::Ended { lease });
         }
         check_times(&booked.booking, to)?;
-        for index in booked.booking.nodes.iter() {
-            let node = self.node(index).expect("booked nodes exist");
-            check_node(node, index, &booked.booking, to)?;
+        if let Some(from) = booked.booking.to {
+            for index in booked.booking.nodes.iter() {
+                self.check_beside(index, &booked.booking, (from, to), None)?;
+            }
         }
         self.change_holds(lease, |hold| hold.to = to);
         self.change_times(lease, |booking| booking.to = to);
@@ -310,7 +346,8 @@ impl Cell {
         }
     }
 
-    fn add(&mut self, booked: Booked) -> Result<(), BookError> {
+    /// Enters a booking. Hardware is kept apart as it is by the policy, if nothing else is said.
+    fn add(&mut self, booked: Booked, apart: Option<Isolation>) -> Result<(), BookError> {
         let booking = &booked.booking;
         let lease = booking.lease;
         if self.bookings.contains_key(&lease) {
@@ -324,11 +361,12 @@ impl Cell {
                 .node(index)
                 .ok_or(BookError::UnknownNode { lease, node: index })?;
             check_gpus(node, index, booking)?;
-            check_node(node, index, booking, booking.to)?;
+            self.check_beside(index, booking, (booking.from, booking.to), apart)?;
         }
         let holder = Arc::new(Holder {
             account: booking.account.clone(),
             class: booking.class,
+            is_let: booking.is_let(),
         });
         let account = self.index.account_id(&booking.account);
         self.index.begin_many();
@@ -349,6 +387,63 @@ impl Cell {
         self.index.end_many();
         self.draw(&booked.booking);
         self.bookings.insert(lease, booked);
+        Ok(())
+    }
+
+    /// Whether the booking may have a node for a time, by the ledger and by who else has it and its
+    /// domain then.
+    fn check_beside(
+        &self,
+        index: NodeIndex,
+        booking: &Booking,
+        (from, to): (Timestamp, Option<Timestamp>),
+        apart: Option<Isolation>,
+    ) -> Result<(), BookError> {
+        let node = self.node(index).expect("booked nodes exist");
+        let apart = apart.unwrap_or_else(|| self.isolation(node.sku));
+        let lease = booking.lease;
+        let met = |hold: &&Hold| hold.lease != lease && hold.meets(from, to);
+        let party = Party {
+            account: self.index.account(&booking.account),
+            side: booking.class.side(),
+            slices_only: false,
+        };
+        for hold in node.holds.iter().filter(met) {
+            if !party.may_share_node(hold.party(), apart) {
+                return Err(BookError::OtherAccount {
+                    lease,
+                    account: booking.account.clone(),
+                    other: hold.lease,
+                    other_account: hold.holder.account.clone(),
+                    node: index,
+                });
+            }
+            let both = hold.slots.common(booking.slots(index));
+            if !both.is_empty() {
+                return Err(BookError::Taken {
+                    lease,
+                    other: hold.lease,
+                    node: index,
+                    gpus: both.common(node.spec.slots()),
+                });
+            }
+        }
+        if apart.granularity != Granularity::Domain || !booking.is_let() {
+            return Ok(());
+        }
+        for mate in self.mates(index, node.sku) {
+            let holds = self.holds(mate).filter(met);
+            for (hold, other) in holds.filter_map(|hold| Some((hold, hold.serves()?))) {
+                if !may_share_domain(party.side, other, apart) {
+                    return Err(BookError::OtherSide {
+                        lease,
+                        side: party.side,
+                        other: hold.lease,
+                        node: index,
+                    });
+                }
+            }
+        }
         Ok(())
     }
 
@@ -383,6 +478,11 @@ impl Booking {
         self.to = Some(self.to.map_or(at, |to| to.min(at)));
     }
 
+    /// Whether the hardware is let: what may draw nothing is not.
+    pub(crate) fn is_let(&self) -> bool {
+        self.gpu_cap_watts != Some(0)
+    }
+
     /// What it has of a node among its nodes.
     pub(super) fn slots(&self, node: NodeIndex) -> GpuSlots {
         self.gpus.get(&node).copied().unwrap_or(Hold::WHOLE)
@@ -413,38 +513,4 @@ fn check_gpus(node: &Node, index: NodeIndex, booking: &Booking) -> Result<(), Bo
         }
         _ => Ok(()),
     }
-}
-
-/// Whether the node is free for the booking until `to`, by the ledger.
-fn check_node(
-    node: &Node,
-    index: NodeIndex,
-    booking: &Booking,
-    to: Option<Timestamp>,
-) -> Result<(), BookError> {
-    let lease = booking.lease;
-    for hold in &node.holds {
-        if hold.lease == lease || !hold.meets(booking.from, to) {
-            continue;
-        }
-        if hold.holder.account != booking.account {
-            return Err(BookError::OtherAccount {
-                lease,
-                account: booking.account.clone(),
-                other: hold.lease,
-                other_account: hold.holder.account.clone(),
-                node: index,
-            });
-        }
-        let both = hold.slots.common(booking.slots(index));
-        if !both.is_empty() {
-            return Err(BookError::Taken {
-                lease,
-                other: hold.lease,
-                node: index,
-                gpus: both.common(node.spec.slots()),
-            });
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Proof that what the cell keeps twice agrees.
 
+use super::beside::LOOSEST;
 use super::{Cell, PoolId, Stance};
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +9,8 @@ impl Cell {
     /// Counts everything again from scratch, for tests and debug builds.
     ///
     /// # Panics
-    /// Where what is kept does not agree with what is counted, or a GPU is in two bookings or a node
-    /// in two hands at one time.
+    /// Where what is kept does not agree with what is counted, or a GPU is in two bookings at one time,
+    /// or a node in hands that no policy could have allowed.
     pub fn check(&self) {
         self.check_order();
         self.check_holds();
@@ -78,7 +79,7 @@ impl Cell {
                 assert_eq!(hold.holder.class, booking.class);
                 for other in &node.holds[at + 1..] {
                     let apart = !hold.meets(other.from, other.to);
-                    let shared = hold.holder.account == other.holder.account
+                    let shared = hold.party().may_share_node(other.party(), LOOSEST)
                         && hold.slots.common(other.slots).is_empty();
                     assert!(
                         apart || shared,

@@ -16,6 +16,7 @@ use super::pool::{PoolKey, Pools};
 use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance, number};
 use leasehold_common::class::Side;
 use leasehold_common::ids::{AccountName, NodeIndex, SkuName};
+use leasehold_common::policy::Isolation;
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,8 @@ pub(crate) struct SideCount {
 /// Nodes of one SKU.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SkuIndex {
+    /// How its hardware is kept apart.
+    pub(crate) apart: Isolation,
     pub(crate) nodes: u32,
     /// Nodes that are not involved, by kind.
     pub(crate) census: BTreeMap<Kind, u32>,
@@ -66,6 +69,14 @@ pub(crate) struct SkuIndex {
 }
 
 impl SkuIndex {
+    /// The same rules and no nodes.
+    fn emptied(&self) -> Self {
+        Self {
+            apart: self.apart,
+            ..Self::default()
+        }
+    }
+
     pub(crate) const fn count_of(&self, side: Side) -> SideCount {
         self.sides[number(side)]
     }
@@ -112,6 +123,21 @@ impl Index {
         self.sku_ids.insert(name.clone(), id);
         self.skus.push(SkuIndex::default());
         id
+    }
+
+    pub(crate) fn isolation(&self, sku: SkuId) -> Isolation {
+        self.skus[usize::from(sku.0)].apart
+    }
+
+    /// From now on hardware is kept apart so; of a SKU that is not named, node by node.
+    pub(super) fn keep_apart(&mut self, isolation: &BTreeMap<SkuName, Isolation>) {
+        for name in isolation.keys() {
+            self.sku_id(name);
+        }
+        for (name, id) in &self.sku_ids {
+            let apart = isolation.get(name).copied().unwrap_or_default();
+            self.skus[usize::from(id.0)].apart = apart;
+        }
     }
 
     pub(super) fn account_id(&mut self, name: &AccountName) -> AccountId {
@@ -246,7 +272,7 @@ impl Index {
         let mut fresh = Self {
             sku_ids: self.sku_ids.clone(),
             account_ids: self.account_ids.clone(),
-            skus: vec![SkuIndex::default(); self.skus.len()],
+            skus: self.skus.iter().map(SkuIndex::emptied).collect(),
             pools: self.pools.emptied(),
             ..Self::default()
         };

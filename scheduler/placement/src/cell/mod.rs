@@ -2,21 +2,25 @@
 //! has it when.
 //!
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
-//! on it, `booking` what a lease has and the only code that changes holds. `stance` is how a node
+//! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
+//! somebody else is. `stance` is how a node
 //! stands now, `pool` which nodes are packed together, `index` what decisions look up in both, and
-//! `check` proves that what is kept twice agrees.
+//! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
+mod beside;
 mod booking;
 mod check;
 mod grid;
 mod index;
 mod node;
+mod plain;
 mod pool;
 mod stance;
 
 pub use booking::{BookError, Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
+pub(crate) use beside::Party;
 pub(crate) use grid::{Grid, envelope};
 pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
@@ -26,6 +30,7 @@ pub(crate) use stance::{AccountId, Fitness, Group, Kind, NEVER, SkuId, Stance, o
 use crate::power::Budget;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
+use leasehold_common::policy::Policy;
 use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::Prefix;
@@ -146,6 +151,12 @@ impl Cell {
             booked.extend(self.loads(&known.booking).into_iter().map(|l| (l, minutes)));
         }
         self.grid.set_budget(prefix, budget, booked);
+    }
+
+    /// Tells the cell the policy that decides from now on: it keeps hardware apart as that says. What is
+    /// booked stays booked, whether it would be allowed today or not.
+    pub fn adopt(&mut self, policy: &Policy) {
+        self.index.keep_apart(&policy.isolation);
     }
 
     /// What nodes of a SKU have, where that was said.

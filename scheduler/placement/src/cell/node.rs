@@ -105,6 +105,8 @@ pub struct Holder {
     pub account: AccountName,
     /// What it was promised.
     pub class: Class,
+    /// Whether it is let at all; a maintenance is not, and serves no side.
+    pub is_let: bool,
 }
 
 /// A lease's hold on one node.

@@ -45,6 +45,8 @@ pub(crate) struct Pool {
     /// A domain, or a rack whose nodes are each their own.
     pub(crate) level: Locality,
     pub(crate) nodes: u32,
+    /// All of them, by number.
+    members: BTreeSet<NodeIndex>,
     /// Those that nobody has, now or booked, and that nothing is the matter with.
     pub(crate) whole: u32,
     idle: BTreeMap<(SkuId, usize, u8), BTreeSet<NodeIndex>>,
@@ -171,6 +173,16 @@ impl Pools {
         &self.pools[id.0 as usize]
     }
 
+    /// The nodes of a node's domain, itself included, where it has others.
+    pub(crate) fn mates(&self, node: NodeIndex) -> &BTreeSet<NodeIndex> {
+        const NONE: &BTreeSet<NodeIndex> = &BTreeSet::new();
+        let (_, pool) = self.of(node);
+        match pool.level {
+            Locality::Domain => &pool.members,
+            Locality::Cell | Locality::Hall | Locality::Row | Locality::Rack => NONE,
+        }
+    }
+
     /// Gives a node its place; says which nodes belong to another pool than before because of it.
     /// None of them may be entered with a stance then.
     pub(super) fn admit(&mut self, node: NodeIndex, path: &TopologyPath) -> Vec<NodeIndex> {
@@ -194,7 +206,9 @@ impl Pools {
         if left.is_empty() {
             self.domains.remove(&domain);
         }
-        self.of_node[node.as_usize()] = None;
+        let left_from = self.of_node[node.as_usize()].take();
+        let left_from = left_from.expect("it was settled");
+        self.pools[left_from.0 as usize].members.remove(&node);
         if left.len() == 1 { left } else { Vec::new() }
     }
 
@@ -211,6 +225,7 @@ impl Pools {
             self.pools.push(Pool {
                 level,
                 nodes: 0,
+                members: BTreeSet::new(),
                 whole: 0,
                 idle: BTreeMap::new(),
                 parts: BTreeMap::new(),
@@ -219,7 +234,10 @@ impl Pools {
         if self.of_node.len() <= node.as_usize() {
             self.of_node.resize(node.as_usize() + 1, None);
         }
-        self.of_node[node.as_usize()] = Some(id);
+        if let Some(left) = self.of_node[node.as_usize()].replace(id) {
+            self.pools[left.0 as usize].members.remove(&node);
+        }
+        self.pools[id.0 as usize].members.insert(node);
     }
 
     /// Enters how a node stands, in its pool and in the order of pools; absent where it is gone.

@@ -2,7 +2,7 @@
 //!
 //! This is the planner's conscience: it was written from the rules, shares no code with the planner
 //! or the live cell, and is as slow and plain as it likes. It knows nothing of preferences: a legal
-//! plan may still be a poor one.
+//! plan may still be a poor one. Debug builds put every plan before it.
 
 use crate::cell::{Booked, Booking, NodeCondition, NodeSpec};
 use crate::decision::Plan;
@@ -17,6 +17,7 @@ use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod beside;
 mod bounds;
 mod power;
 
@@ -123,6 +124,14 @@ pub enum Violation {
     /// A node is another account's in that time.
     #[error("node {node} serves lease {lease} of another account or side in that time")]
     NodeShared {
+        /// The node.
+        node: NodeIndex,
+        /// The other lease.
+        lease: LeaseId,
+    },
+    /// A domain is the other side's in that time, and serves one side at a time.
+    #[error("the domain of node {node} serves lease {lease} of the other side in that time")]
+    DomainShared {
         /// The node.
         node: NodeIndex,
         /// The other lease.
@@ -336,6 +345,11 @@ struct Look<'a> {
 impl Look<'_> {
     /// The leases that have something of a node when the plan would.
     fn neighbours(&self, node: NodeIndex) -> impl Iterator<Item = &Booking> {
+        self.there().filter(move |other| other.nodes.contains(node))
+    }
+
+    /// The leases that have anything when the plan would.
+    fn there(&self) -> impl Iterator<Item = &Booking> {
         let turnaround = self.policy.turnaround;
         let meets = move |booked: &&Booked| {
             let other = &booked.booking;
@@ -349,7 +363,7 @@ impl Look<'_> {
             let mine_end = self.plan.end.map(|end| end + turnaround);
             let mine_is_over = mine_end.is_some_and(|end| end <= other.from);
             let other_is_over = other_end.is_some_and(|end| end <= self.plan.start);
-            other.nodes.contains(node) && !mine_is_over && !other_is_over
+            !mine_is_over && !other_is_over
         };
         self.fleet.bookings.iter().filter(meets).map(|b| &b.booking)
     }
@@ -357,8 +371,7 @@ impl Look<'_> {
     fn check_neighbours(&self, node: NodeIndex, slots: &[u8], found: &mut Vec<Violation>) {
         for other in self.neighbours(node) {
             let lease = other.lease;
-            let same_side = other.class.side() == self.request.class.side();
-            if other.account != self.request.account || !same_side {
+            if !beside::lets_in(self.policy, self.request, other) {
                 found.push(Violation::NodeShared { node, lease });
             }
             for &slot in slots {
@@ -371,6 +384,8 @@ impl Look<'_> {
                 }
             }
         }
+        let there = self.there();
+        beside::check_domain(self.fleet, self.policy, self.request, node, there, found);
     }
 
     fn check_host(&self, node: NodeIndex, slots: &[u8], found: &mut Vec<Violation>) {

@@ -1,12 +1,12 @@
 //! A request as decisions need it: names looked up once, and the time it would have.
 
 use super::window::Window;
-use crate::cell::{AccountId, Cell, Hold, Node, SkuId, SkuIndex, Stance};
+use crate::cell::{AccountId, Cell, Hold, Node, Party, SkuId, SkuIndex, Stance};
 use crate::request::Request;
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::Shape;
-use leasehold_common::policy::Policy;
+use leasehold_common::policy::{Isolation, Policy};
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::Locality;
 use std::collections::BTreeSet;
@@ -36,6 +36,8 @@ pub(super) struct Ask<'a> {
     pub(super) cap: Option<u32>,
     /// Absent for an account that never had anything here.
     pub(super) account: Option<AccountId>,
+    /// How hardware of the SKU is kept apart.
+    pub(super) apart: Isolation,
     /// Leases that are taken not to be there, when it is asked about a start to come.
     pub(super) without: Option<&'a BTreeSet<LeaseId>>,
 }
@@ -55,6 +57,7 @@ impl<'a> Ask<'a> {
                 Need::Gpus(u8::try_from(count).unwrap_or(u8::MAX).min(largest))
             }
         };
+        let sku = cell.index().sku(&request.sku).filter(|_| largest > 0);
         Self {
             cell,
             request,
@@ -62,9 +65,10 @@ impl<'a> Ask<'a> {
             side: request.side(),
             need,
             largest,
-            sku: cell.index().sku(&request.sku).filter(|_| largest > 0),
+            sku,
             cap: request.gpu_cap_watts,
             account: cell.index().account(&request.account),
+            apart: sku.map(|(_, index)| index.apart).unwrap_or_default(),
             without: None,
         }
     }
@@ -74,6 +78,15 @@ impl<'a> Ask<'a> {
         Self {
             window: self.window.starting(self.request, start),
             ..*self
+        }
+    }
+
+    /// Who asks, as somebody on a node.
+    pub(super) const fn party(&self) -> Party {
+        Party {
+            account: self.account,
+            side: self.side,
+            slices_only: false,
         }
     }
 

@@ -31,6 +31,7 @@ pub use score::Score;
 pub use surplus::surplus;
 
 use crate::cell::Cell;
+use crate::checker::{Violation, violations};
 use crate::decision::{Decision, Plan};
 use crate::request::Request;
 use ask::Ask;
@@ -55,11 +56,31 @@ pub fn plan(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> 
         return never(tally::uncounted(Outcome::Never), reason);
     }
     let ask = Ask::new(cell, request, policy, now, start);
-    if ask.is_small() {
+    let decision = if ask.is_small() {
         plan_small(&ask, policy)
     } else {
         plan_gang(ask, policy)
-    }
+    };
+    debug_assert_eq!(
+        broken(cell, request, policy, now, &decision),
+        [],
+        "{request:?} is placed by the rules: {decision:?}"
+    );
+    decision
+}
+
+/// The hard rules that a decision breaks, by the checker.
+fn broken(
+    cell: &Cell,
+    request: &Request,
+    policy: &Policy,
+    now: Timestamp,
+    decision: &Decision,
+) -> Vec<Violation> {
+    let plan = decision.plan();
+    plan.map_or_else(Vec::new, |plan| {
+        violations(&cell.plain(), request, policy, now, plan)
+    })
 }
 
 fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {

@@ -2,7 +2,7 @@
 
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
-use crate::cell::{Fitness, Kind, NEVER, Node, Stance};
+use crate::cell::{Fitness, Kind, NEVER, Node, Party, Stance};
 use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
@@ -35,8 +35,13 @@ struct Numbers {
 pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
     let mut faults = judge_fitness(kind.fitness, ask);
     if let Some(side) = kind.side {
+        let party = Party {
+            account: ask.account.filter(|_| is_own),
+            side,
+            slices_only: false,
+        };
         let (held, returning) = (kind.held > 0, kind.returning > 0);
-        judge_neighbours(&mut faults, ask, side, is_own, held, returning);
+        judge_neighbours(&mut faults, ask, party, held, returning);
     }
     let numbers = Numbers {
         all: kind.gpus,
@@ -55,9 +60,13 @@ pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     let claim = match simply(stance, ask) {
         Some(Simply { has_it }) => {
             if let (Some(tenant), true) = (stance.tenant, has_it) {
-                let is_own = Some(tenant.account) == ask.account;
+                let party = Party {
+                    account: Some(tenant.account),
+                    side: tenant.side,
+                    slices_only: false,
+                };
                 let (held, returning) = (!stance.held.is_empty(), !stance.returning.is_empty());
-                judge_neighbours(&mut faults, ask, tenant.side, is_own, held, returning);
+                judge_neighbours(&mut faults, ask, party, held, returning);
             }
             let of = |slots| if has_it { slots } else { GpuSlots::NONE };
             Claim {
@@ -218,20 +227,17 @@ fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
     faults
 }
 
-/// Leases of somebody else on a node keep all of it away.
-fn judge_neighbours(
-    faults: &mut Faults,
-    ask: &Ask<'_>,
-    side: Side,
-    is_own: bool,
-    held: bool,
-    returning: bool,
-) {
+/// Leases of somebody else on a node keep all of it away, unless policy lets both be there.
+fn judge_neighbours(faults: &mut Faults, ask: &Ask<'_>, party: Party, held: bool, returning: bool) {
+    if ask.party().may_share_node(party, ask.apart) {
+        return;
+    }
+    let is_own = party.account.is_some() && party.account == ask.account;
     for (there, cause) in [(held, Cause::Held), (returning, Cause::Cleanup)] {
         if !there {
             continue;
         }
-        if side != ask.side {
+        if party.side != ask.side {
             faults.add(Rule::Side, cause);
         }
         if !is_own {
@@ -330,9 +336,8 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
             claim.host.cpu_milli += host.cpu_milli;
             claim.host.memory_mib += host.memory_mib;
         }
-        let is_own = Some(hold.account) == ask.account;
         let returning = hold.awaiting_return;
-        judge_neighbours(faults, ask, side, is_own, !returning, returning);
+        judge_neighbours(faults, ask, hold.party(), !returning, returning);
     }
     claim
 }

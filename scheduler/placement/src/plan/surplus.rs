@@ -57,6 +57,7 @@ fn of_sku(
         shape,
         size,
         leases,
+        longer: Vec::new(),
     };
     let request = |shape| anyone(sku, shape, horizon);
     let one = request(Shape::gpus(1));

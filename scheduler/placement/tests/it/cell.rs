@@ -1,9 +1,11 @@
 //! The cell refuses what must not be, and forgets what is over.
 
-use crate::fleet::{Twice, asks, hour};
+use crate::fleet::{POLICY, Twice, asks, hour};
+use leasehold_common::class::Class;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, Shape};
-use leasehold_placement::{BookError, Booking};
+use leasehold_common::policy::{Granularity, Isolation};
+use leasehold_placement::{BookError, Booking, Policy};
 
 const N0: NodeIndex = NodeIndex(0);
 
@@ -113,4 +115,103 @@ fn a_node_with_a_lease_on_it_is_not_forgotten() {
     cell.remove_node(N0).unwrap();
     assert!(cell.is_empty());
     cell.check();
+}
+
+fn apart(granularity: Granularity) -> Policy {
+    let isolation = Isolation {
+        granularity,
+        ..Isolation::default()
+    };
+    Policy {
+        isolation: ["h200", "gb200"]
+            .map(|sku| (sku.parse().unwrap(), isolation))
+            .into(),
+        ..POLICY
+    }
+}
+
+fn internal(lease: u64, slots: u16) -> Booking {
+    Booking {
+        class: Class::InternalBatch,
+        ..booking(lease, "research", slots)
+    }
+}
+
+#[test]
+fn both_sides_have_gpus_of_one_node_where_policy_keeps_gpus_apart() {
+    let mut cell = Twice::hgx(1, 1).cell;
+    cell.adopt(&apart(Granularity::Gpu));
+    cell.book(booking(1, "acme", 0b11)).unwrap();
+    cell.book(internal(2, 0b1100)).unwrap();
+    let refused = cell.book(booking(3, "globex", 0b1_0000)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "node 0 would serve lease 3 of globex and lease 1 of acme at one time"
+    );
+    let refused = cell.book(internal(3, 0b110)).unwrap_err();
+    assert!(matches!(refused, BookError::Taken { .. }), "{refused}");
+    cell.check();
+}
+
+#[test]
+fn a_domain_serves_one_side_where_policy_keeps_domains_apart() {
+    let mut cell = Twice::nvl(2, 3).cell;
+    cell.adopt(&apart(Granularity::Domain));
+    let on = |node: u32, booking: Booking| Booking {
+        nodes: [NodeIndex(node)].into_iter().collect(),
+        gpus: [].into(),
+        ..booking
+    };
+    cell.book(on(0, booking(1, "acme", 1))).unwrap();
+    cell.book(on(1, booking(2, "globex", 1))).unwrap();
+    let refused = cell.book(on(2, internal(3, 1))).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "node 2 would serve lease 3 of the internal side, and lease 1 of the other side has another \
+         node of its domain at that time"
+    );
+    cell.book(on(3, internal(3, 1))).unwrap();
+    let after = Booking {
+        from: hour(2),
+        to: Some(hour(3)),
+        ..on(2, internal(4, 1))
+    };
+    cell.book(after).unwrap();
+    let refused = cell.set_end(LeaseId(2), Some(hour(3))).unwrap_err();
+    assert!(matches!(refused, BookError::OtherSide { .. }), "{refused}");
+    let maintenance = Booking {
+        gpu_cap_watts: Some(0),
+        ..on(2, internal(5, 1))
+    };
+    cell.book(maintenance).unwrap();
+    cell.check();
+}
+
+#[test]
+fn what_an_earlier_policy_allowed_stays_and_is_booked_again() {
+    let mut cell = Twice::hgx(1, 1).cell;
+    cell.adopt(&apart(Granularity::Gpu));
+    cell.book(booking(1, "acme", 0b11)).unwrap();
+    cell.book(internal(2, 0b1100)).unwrap();
+    cell.adopt(&POLICY);
+    cell.set_end(LeaseId(2), Some(hour(1))).unwrap();
+    let refused = cell.set_end(LeaseId(2), Some(hour(2))).unwrap_err();
+    assert!(
+        matches!(refused, BookError::OtherAccount { .. }),
+        "{refused}"
+    );
+
+    let mut new_leader = Twice::hgx(1, 1).cell;
+    new_leader.adopt(&POLICY);
+    for booked in cell.bookings() {
+        new_leader.book_again(booked.booking.clone()).unwrap();
+    }
+    assert_eq!(new_leader, cell);
+    let refused = new_leader.book(internal(3, 0b1_0000)).unwrap_err();
+    assert!(
+        matches!(refused, BookError::OtherAccount { .. }),
+        "{refused}"
+    );
+    let refused = new_leader.book_again(booking(3, "globex", 0b1_0000));
+    assert!(refused.is_err(), "no policy lets two tenants be there");
 }

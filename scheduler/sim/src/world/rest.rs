@@ -165,7 +165,7 @@ impl World {
     fn nodes(&self) -> Result<Vec<(String, NodeState)>, Broken> {
         match self
             .leader()?
-            .ask(&Query::Nodes { state: None }, &around(), self.now)
+            .look(&Query::Nodes { state: None }, &around(), self.now)
         {
             Ok(View::Nodes(list)) => Ok(list
                 .items
@@ -180,7 +180,7 @@ impl World {
         let broken = |facts| Err(Broken::new("in the end everything is free again", facts));
         let View::Nodes(list) = self
             .leader()?
-            .ask(&Query::Nodes { state: None }, &around(), self.now)
+            .look(&Query::Nodes { state: None }, &around(), self.now)
             .expect("nodes can be listed")
         else {
             return broken("no list of nodes".into());
@@ -337,8 +337,8 @@ fn same(who: &str, state: &State, loaded: &State, world: &World) -> Result<(), B
         Query::Gpus { node: None },
         Query::Accounts,
     ] {
-        let mine = state.ask(&query, &around(), world.now);
-        let theirs = loaded.ask(&query, &around(), world.now);
+        let mine = state.look(&query, &around(), world.now);
+        let theirs = loaded.look(&query, &around(), world.now);
         if mine != theirs {
             return Err(Broken::new(
                 AGREES,
