@@ -6,6 +6,8 @@ mod brute;
 #[cfg(test)]
 mod cell;
 #[cfg(test)]
+mod conscience;
+#[cfg(test)]
 mod fine;
 #[cfg(test)]
 mod fleet;

@@ -119,3 +119,71 @@ impl Trace {
         (0..count).map(|_| *rng.pick(&models)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openb::Table;
+    use std::path::Path;
+
+    fn list() -> Trace {
+        let nodes =
+            "sn,cpu_milli,memory_mib,gpu,model\nbig,64000,1024,8,G2\nsmall,8000,1024,1,T4\n";
+        let pods = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\n\
+                    a,9,9,1,250\nb,9,9,2,1000\nc,9,9,0,0\nd,9,9,1,1000\n";
+        let table = |text| Table::parse(Path::new("x.csv"), text).unwrap();
+        let mut trace = Trace::parse(&table(nodes), &table(pods)).unwrap();
+        // Enough of each for percentages to be whole.
+        trace.pods = vec![trace.pods; 100].concat();
+        trace
+    }
+
+    fn count(trace: &Trace, wanted: impl Fn(&FineRequest) -> bool) -> usize {
+        trace.pods.iter().filter(|pod| wanted(&pod.ask)).count()
+    }
+
+    #[test]
+    fn proportions_are_as_asked_for_and_one_seed_is_one_list() {
+        let variation = "cpu:50,share:80,picky:25".parse().unwrap();
+        let drawn = list().varied(variation, 7);
+        assert_eq!(drawn.pods, list().varied(variation, 7).pods);
+        assert_ne!(drawn.pods, list().varied(variation, 8).pods);
+        let idle = |ask: &FineRequest| ask.gpus == Gpus::None;
+        assert_eq!(count(&drawn, idle), 300);
+        assert_eq!(count(&drawn, |ask| !idle(ask)), 300);
+        assert_eq!(
+            count(&drawn, |ask| matches!(ask.gpus, Gpus::Share { .. })),
+            240
+        );
+        let picky = count(&drawn, |ask| !ask.models.is_any());
+        assert!((40..=110).contains(&picky), "{picky} of 300");
+    }
+
+    #[test]
+    fn what_is_named_can_serve_it() {
+        let drawn = list().varied("picky:100".parse().unwrap(), 1);
+        let pairs = drawn.pods.iter().filter(|pod| pod.ask.gpus.count() == 2);
+        assert!(pairs.clone().count() > 0);
+        assert!(
+            pairs
+                .into_iter()
+                .all(|pod| pod.spec.split('|').all(|model| model == "G2"))
+        );
+    }
+
+    #[test]
+    fn a_mix_that_cannot_be_is_refused_by_its_part() {
+        for (text, part) in [
+            ("cpu:96", "cpu:96"),
+            ("share:80,much", "much"),
+            ("share:101", "share:101"),
+            ("cpu:5,cpu:6", "cpu:6"),
+        ] {
+            let error = text.parse::<Variation>().unwrap_err();
+            assert!(
+                error.starts_with(&format!("{part:?} is none of")),
+                "{error}"
+            );
+        }
+    }
+}
