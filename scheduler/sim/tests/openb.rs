@@ -66,9 +66,11 @@ fn every_policy_keeps_the_rules_and_a_copy_of_the_fleet_doubles_it() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// The public files beside the repository, where somebody has put them.
+/// The public files, where `LEASEHOLD_TRACES` says, or beside the repository, where somebody has put
+/// them.
 fn public() -> Option<PathBuf> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let data = std::env::var_os("LEASEHOLD_TRACES").map_or(beside, PathBuf::from);
     if !data.join("openb").is_dir() {
         eprintln!("skipped: there is no {}", data.display());
         return None;

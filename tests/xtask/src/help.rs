@@ -146,7 +146,11 @@ Builds in release mode and runs the benchmarks.
 
 Usage: cargo xtask bench [ARGS]
 
-`cargo xtask bench packing` measures the packing engine alone, on made-up cells, with nothing else running.
+`cargo xtask bench packing [FOLDER]` measures the packing engine alone, on made-up cells. FOLDER, or LEASEHOLD_TRACES,
+is where the public openb trace lies (`openb/*.csv`); with it the published experiment is run too, at its own size, at
+ten times the nodes and events, and on lists drawn in other mixes, with FGD and best fit beside the engine's policy.
+`cargo xtask bench slurm [--nodes N,N,…]` fills imagined fleets with a stock slurmctld (Debian packages slurmctld,
+slurm-client and slurm-wlm-basic-plugins) and with the engine, and prints placements per CPU-second of both.
 Other ARGS go to `leasehold-bench`; `cargo xtask bench -- --help` lists the benchmarks. Figures are only worth quoting with
 the machine and the command beside them, and from a machine that does nothing else meanwhile.";
 

@@ -19,7 +19,9 @@
 
 mod help;
 mod install;
+mod machine;
 mod packages;
+mod slurm;
 mod steps;
 mod tasks;
 mod tidy;

@@ -1,10 +1,12 @@
 //! The tasks: which steps, in which order.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 
+use crate::machine;
 use crate::packages::{self, Purpose};
+use crate::slurm;
 use crate::steps::Steps;
 use crate::tidy;
 use crate::workspace::Workspace;
@@ -89,8 +91,10 @@ const PACKING: [&str; 7] = [
 
 /// Builds in release mode and runs the benchmarks.
 pub fn bench(workspace: &Workspace, steps: &mut Steps<'_>, arguments: &[String]) -> Result<()> {
-    if arguments.first().is_some_and(|first| first == "packing") {
-        return bench_packing(workspace, steps);
+    match arguments.split_first() {
+        Some((first, rest)) if first == "packing" => return bench_packing(workspace, steps, rest),
+        Some((first, rest)) if first == "slurm" => return slurm::bench(workspace, steps, rest),
+        Some(_) | None => {}
     }
     packages::require(Purpose::Test)?;
     steps.cargo(&build_started_by_tests(&["--release"]))?;
@@ -108,14 +112,34 @@ pub fn bench(workspace: &Workspace, steps: &mut Steps<'_>, arguments: &[String])
     steps.cargo(&words)
 }
 
-/// The packing engine alone needs no daemon, no store and no package.
-fn bench_packing(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
+/// The packing engine alone needs no daemon, no store and no package. The public trace is not part of the tree: where
+/// its folder is given, the published experiment is run as well, the baselines beside the engine's policy.
+fn bench_packing(workspace: &Workspace, steps: &mut Steps<'_>, arguments: &[String]) -> Result<()> {
+    let data = match arguments {
+        [] => std::env::var_os("LEASEHOLD_TRACES"),
+        [folder] => Some(OsString::from(folder)),
+        [_, more, ..] => bail!("bench packing takes one folder, but {more:?} was given as well"),
+    };
+    let data = data.map(std::path::absolute).transpose()?;
+    if let Some(data) = &data {
+        let fleet = data.join("openb/openb_node_list_gpu_node.csv");
+        ensure!(fleet.is_file(), "there is no {}", fleet.display());
+    }
     let build = ["build", "--release", "--locked", "-p", "leasehold-sim"];
-    steps.cargo(&build)?;
-    let program = workspace.target.join("release").join("leasehold-sim");
+    steps.cargo(&with(&build, &["--bins", "--examples"].map(str::to_owned)))?;
+    println!("{}", machine::line());
+    let release = workspace.target.join("release");
     for run in PACKING {
         let words: Vec<&str> = run.split_whitespace().collect();
-        steps.program(&program, &words)?;
+        steps.program(&release.join("leasehold-sim"), &words)?;
+    }
+    let Some(data) = data else {
+        println!("the openb trace was left out: neither a folder nor LEASEHOLD_TRACES was given");
+        return Ok(());
+    };
+    let table = release.join("examples").join("openb_table");
+    for part in ["published", "larger", "held-out"] {
+        steps.program(&table, &[data.as_os_str(), OsStr::new(part)])?;
     }
     Ok(())
 }

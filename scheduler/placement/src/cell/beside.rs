@@ -100,9 +100,11 @@ impl Cell {
             let node = self.node(index).expect("booked nodes exist");
             let apart = self.isolation(node.sku);
             let slots = booking.slots(index);
+            let pieces = self.pieces(index, booking).unwrap_or_default();
             let on_it = node.holds.iter().filter(follows).filter(|hold| {
-                let both = !hold.slots.common(slots).is_empty();
-                both || !party.may_share_node(hold.party(), apart)
+                let theirs = hold.party();
+                let wanted = hold.wants_of(slots, &pieces, theirs.side == party.side);
+                !wanted.is_empty() || !party.may_share_node(theirs, apart)
             });
             found.extend(on_it.map(|hold| (index, hold)));
             if apart.granularity != Granularity::Domain {

@@ -49,12 +49,12 @@ impl Weights {
         pressure: 8_000_000,
     };
 
-    /// Where cores run out first: GPU requests may use a node's cores far beyond its share before
-    /// its GPUs count as stranded, and single GPUs and shares are spread over the nodes already in
-    /// use. So the cores that remain lie in pieces beside free GPUs, enough for a GPU's work and too
-    /// few for work that needs none.
+    /// Where cores run out first: a free GPU is taken to need half as many cores again as the mix
+    /// asks for, so that whoever wants many cores is sent where they are to spare, and single GPUs and
+    /// shares are spread over the nodes already in use. So the cores that remain lie in pieces beside
+    /// free GPUs, enough for a GPU's work and too few for work that needs none.
     pub const SCARCE: Self = Self {
-        cores_needed: 267,
+        cores_needed: 1_500,
         stranded: 11_200_000,
         shortage: 2_000_000,
         left: 0,
@@ -112,8 +112,8 @@ impl FinePolicy {
     pub const HOUSE: Self = Self {
         plenty: Weights::PLENTY,
         scarce: Weights::SCARCE,
-        plenty_to: 990,
-        scarce_from: 1_030,
+        plenty_to: 1_050,
+        scarce_from: 1_090,
     };
 
     /// The weights for a fleet and a mix.
@@ -167,7 +167,7 @@ mod tests {
         let at = |cores| policy.weights(&[node(cores, 8)], &Mix::uniform(12_000));
         assert_eq!(at(128), Weights::PLENTY);
         assert_eq!(at(64), Weights::SCARCE);
-        let between = at(95);
+        let between = at(90);
         assert!(between.stranded > Weights::PLENTY.stranded, "{between:?}");
         assert!(between.stranded < Weights::SCARCE.stranded, "{between:?}");
     }

@@ -10,6 +10,8 @@ mod changes;
 #[cfg(test)]
 mod cleaning;
 #[cfg(test)]
+mod conscience;
+#[cfg(test)]
 mod fine;
 #[cfg(test)]
 mod fleet;

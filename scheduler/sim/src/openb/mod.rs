@@ -32,6 +32,7 @@ mod replay;
 mod report;
 mod table;
 mod trace;
+mod vary;
 
 pub use arrivals::Arrivals;
 pub use baseline::{Baseline, BestFit, Fgd, Preference, Random};
@@ -44,6 +45,7 @@ pub use replay::{Outcome, replay};
 pub use report::Report;
 pub use table::{Column, ReadError, Row, Table};
 pub use trace::{Pod, Trace, TraceNode};
+pub use vary::Variation;
 
 use crate::rng::Rng;
 use serde::Serialize;
