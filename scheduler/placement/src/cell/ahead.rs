@@ -159,7 +159,7 @@ fn with_holds(node: &Node, stance: &Stance, sku: Option<&Sku>, holds: usize) -> 
             outlook.holds[side] = true;
             held = held.union(slots);
         }
-        let host = sku.map_or_else(HostShare::default, |sku| sku.host_share(slots.len()));
+        let host = sku.map_or_else(HostShare::default, |sku| hold.host_of(sku, stance.gpus));
         outlook.cpu_milli += host.cpu_milli;
         outlook.memory_mib += host.memory_mib;
     }

@@ -122,14 +122,7 @@ fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         }
         None => claim(node, ask, &mut faults),
     };
-    for hold in ask.barring_mates(node).filter(|hold| ask.clashes(hold)) {
-        let cause = if hold.awaiting_return || ask.window.clashes_by_queue(hold) {
-            Cause::Cleanup
-        } else {
-            Cause::Held
-        };
-        faults.add(Rule::Side, cause);
-    }
+    judge_mates(node, ask, &mut faults);
     let all = stance.all();
     let free = all
         .minus(claim.held)
@@ -151,6 +144,18 @@ fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         changes_side: claim.last_side.is_some_and(|last| last != ask.side),
         host: claim.host,
         idle_minutes: idle_minutes(ask, claim.next),
+    }
+}
+
+/// Leases on other nodes of its domain can keep a node from the side across.
+pub(super) fn judge_mates(node: &Node, ask: &Ask<'_>, faults: &mut Faults) {
+    for hold in ask.barring_mates(node).filter(|hold| ask.clashes(hold)) {
+        let cause = if hold.awaiting_return || ask.window.clashes_by_queue(hold) {
+            Cause::Cleanup
+        } else {
+            Cause::Held
+        };
+        faults.add(Rule::Side, cause);
     }
 }
 

@@ -14,7 +14,7 @@
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
-use super::rules::{Verdict, idle_minutes, judge, judge_fitness, judge_neighbours, lacks_host};
+use super::rules::{Verdict, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours, lacks_host};
 use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
 use super::small;
 use super::tally::Tally;
@@ -143,6 +143,7 @@ pub(super) fn judge_slices(
 ) -> Verdict {
     let mut faults = judge_fitness(stance.condition, ask);
     let (claim, last_side, next) = claim(node, ask, &mut faults);
+    judge_mates(node, ask, &mut faults);
     let offered = claim.offered(stance, Only::All);
     if !fits(wish, &offered) {
         blame(wish, &claim, stance, &mut faults);
@@ -216,7 +217,8 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
             }
             continue;
         }
-        let (gone, whole) = if hold.awaiting_return {
+        let returning = hold.awaiting_return;
+        let (gone, whole) = if returning {
             (&mut claim.returning, &mut claim.whole_returning)
         } else {
             (&mut claim.held, &mut claim.whole)
@@ -235,7 +237,6 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
             claim.host.cpu_milli += host.cpu_milli;
             claim.host.memory_mib += host.memory_mib;
         }
-        let returning = hold.awaiting_return;
         judge_neighbours(faults, ask, hold.party(), !returning, returning);
     }
     (claim, last_side, next)
@@ -257,7 +258,7 @@ impl Spot {
     pub(super) fn on(ask: &Ask<'_>, node: NodeIndex) -> Option<Self> {
         let wish = ask.wish.as_ref()?;
         let (known, stance) = ask.look(node);
-        let (claim, _, _) = claim(known, ask, &mut Faults::default());
+        let (claim, _, _) = claim(known, &ask.on(node), &mut Faults::default());
         let on = choose(
             wish.geometry,
             &claim.offered(stance, Only::All),
