@@ -238,9 +238,11 @@ impl Cell {
     fn deadline(&self, node: &Node, hold: &Hold) -> Option<Timestamp> {
         let to = hold.to.filter(|_| !hold.awaiting_return)?;
         let apart = self.isolation(node.sku);
+        let party = hold.party();
         let mut later = node.holds.iter().filter(|next| {
-            let meets = !next.slots.common(hold.slots).is_empty()
-                || !hold.party().may_share_node(next.party(), apart);
+            let theirs = next.party();
+            let wanted = next.wants_of(hold.slots, &hold.pieces, theirs.side == party.side);
+            let meets = !wanted.is_empty() || !party.may_share_node(theirs, apart);
             next.holder.is_let && next.lease != hold.lease && next.from >= to && meets
         });
         later.next().map(|next| next.from - self.washing.turnaround)
@@ -258,10 +260,12 @@ impl Cell {
         let node = self.node(index).expect("booked nodes exist");
         let (party, slots) = (self.party(booking), booking.slots(index));
         let apart = self.isolation(node.sku);
+        let pieces = self.pieces(index, booking)?;
         let meets = |hold: &&Hold| {
-            let both = !hold.slots.common(slots).is_empty();
+            let theirs = hold.party();
+            let wanted = hold.wants_of(slots, &pieces, theirs.side == party.side);
             let other = hold.lease != booking.lease && hold.holder.is_let;
-            other && (both || !party.may_share_node(hold.party(), apart))
+            other && (!wanted.is_empty() || !party.may_share_node(theirs, apart))
         };
         for hold in node.holds.iter().filter(meets) {
             let waits = hold.pass != hold.to && !hold.awaiting_return;

@@ -14,7 +14,9 @@
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
-use super::rules::{Verdict, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours, lacks_host};
+use super::rules::{
+    Verdict, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours, lacks_host,
+};
 use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
 use super::small;
 use super::tally::Tally;

@@ -4,6 +4,7 @@ use crate::fleet::{POLICY, Twice, asks, hour, of};
 use crate::properties::{Op, op, played_by};
 use crate::stories::told;
 use leasehold_common::class::Side;
+use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::Shape;
 use leasehold_common::time::Span;
 use leasehold_common::topology::Prefix;
@@ -112,11 +113,17 @@ proptest! {
                 *hours.entry(pass.unix_ms() / 3_600_000).or_default() += 1;
             }
             prop_assert!(hours.values().all(|passes| *passes <= rate), "{} {:?}", leader, hours);
+            // Slices of one GPU are not each other's hardware.
+            let has_slices = |lease: LeaseId, node: NodeIndex| {
+                let mut booked = fleet.plain.bookings.iter().map(|booked| &booked.booking);
+                booked.any(|b| b.lease == lease && b.slices.contains_key(&node))
+            };
             for node in fleet.plain.nodes.keys() {
                 let holds: Vec<_> = fleet.cell.holds(*node).collect();
                 for (at, hold) in holds.iter().enumerate() {
                     for next in &holds[at + 1..] {
-                        let meet = !hold.slots.common(next.slots).is_empty();
+                        let are_apart = [hold, next].iter().all(|h| has_slices(h.lease, *node));
+                        let meet = !are_apart && !hold.slots.common(next.slots).is_empty();
                         let is_clean = hold.pass.is_some_and(|p| p + policy.turnaround <= next.from);
                         // A lease that was ended before its start has no time.
                         let is_over = hold.awaiting_return || next.awaiting_return;
