@@ -117,7 +117,16 @@ fn bench_packing(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
         let words: Vec<&str> = run.split_whitespace().collect();
         steps.program(&program, &words)?;
     }
-    Ok(())
+    let backlog = [
+        "run",
+        "--release",
+        "--locked",
+        "-p",
+        "leasehold-core",
+        "--example",
+        "backlog",
+    ];
+    steps.cargo(&backlog)
 }
 
 /// Formatting, tidiness and clippy, the fastest to fail first.

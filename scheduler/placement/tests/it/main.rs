@@ -6,6 +6,7 @@ mod brute;
 #[cfg(test)]
 mod cell;
 #[cfg(test)]
+mod earliest;
 mod fine;
 #[cfg(test)]
 mod fleet;

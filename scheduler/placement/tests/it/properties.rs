@@ -305,7 +305,7 @@ pub fn policy() -> impl Strategy<Value = Policy> {
 }
 
 /// Nodes of 4 GPUs that draw 1 kW each at most, with 16 threads and 2 GiB.
-fn small_sku() -> Sku {
+pub fn small_sku() -> Sku {
     Sku {
         name: "h200".parse().unwrap(),
         model: "H200".into(),
@@ -402,20 +402,8 @@ proptest! {
                 let first = (1..4 * HORIZON)
                     .map(|n| start + steps(n))
                     .find(|at| possible(*at));
-                let exact = fleet.plain.budgets.is_empty()
-                    && policy.floors.is_empty()
-                    && policy.ceilings.is_empty()
-                    && matches!(
-                        request.shape,
-                        Shape::Nodes { spares: 0, .. } | Shape::Gpus { .. }
-                    );
-                if exact {
-                    prop_assert_eq!(earliest, first);
-                } else if let Some(at) = earliest {
-                    // With watts, floors and spares it may come sooner than promised.
-                    prop_assert!(possible(at));
-                }
-                if let Some(at) = earliest.filter(|_| exact) {
+                prop_assert_eq!(earliest, first);
+                if let Some(at) = earliest {
                     prop_assert!(!possible(at - Span::from_millis(1)));
                 }
             }
