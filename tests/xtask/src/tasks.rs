@@ -141,7 +141,16 @@ fn bench_packing(workspace: &Workspace, steps: &mut Steps<'_>, arguments: &[Stri
     for part in ["published", "larger", "held-out"] {
         steps.program(&table, &[data.as_os_str(), OsStr::new(part)])?;
     }
-    Ok(())
+    let backlog = [
+        "run",
+        "--release",
+        "--locked",
+        "-p",
+        "leasehold-core",
+        "--example",
+        "backlog",
+    ];
+    steps.cargo(&backlog)
 }
 
 /// Formatting, tidiness and clippy, the fastest to fail first.

@@ -33,8 +33,6 @@ mod recovery;
 #[cfg(test)]
 mod room;
 #[cfg(test)]
-mod speed;
-#[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod waiting;

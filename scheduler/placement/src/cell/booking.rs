@@ -422,6 +422,10 @@ impl Cell {
     ) -> Result<(), BookError> {
         let node = self.node(index).expect("booked nodes exist");
         let apart = apart.unwrap_or_else(|| self.isolation(node.sku));
+        if node.holds.is_empty() && apart.granularity != Granularity::Domain {
+            // Nobody else is there, as on most nodes of a large lease.
+            return Ok(());
+        }
         let lease = booking.lease;
         let met = |hold: &&Hold| hold.lease != lease && hold.meets(from, to);
         let party = self.party(booking);

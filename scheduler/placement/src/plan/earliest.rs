@@ -9,81 +9,31 @@
 //! For one node it is shorter still: nodes that others have are free when their last lease is over,
 //! and the index has them in that order. Only the account's own nodes and those with bookings to
 //! come can be had before.
+//!
+//! Where nodes are not all it takes, `powered` goes on from there.
 
 use super::ask::{Ask, Need};
 use super::gang::{Size, candidates};
 use super::limits::Limits;
+use super::powered;
 use super::rules::judge;
 use super::slices;
 use super::survey::{Seat, Survey};
 use crate::cell::{Hold, NEVER, Node, Stance};
-use crate::power::{Lasting, Load, Minute};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Granularity, Policy};
 use leasehold_common::time::Timestamp;
-use std::collections::BTreeSet;
 
 /// The first start after the one asked for at which some node fits, and the first node that then
 /// does; absent where only something other than time would help. Nodes that are flagged, silent or
 /// out of service are taken to stay so.
-///
-/// Where power budgets are in the way, the instant is one at which there are watts for that node; there
-/// may be earlier ones for others.
 pub(super) fn first_node(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, NodeIndex)> {
-    let found = first_free_node(ask);
-    let limits = Limits::new(*ask, policy);
-    if !limits.are_any() {
-        return found;
+    if Limits::new(*ask, policy).are_any() {
+        return powered::first_node(ask, policy);
     }
-    let fits_now = ask.nodes().filter_map(|(node, stance)| {
-        let (known, _) = ask.look(node);
-        let fits = judge(known, stance, ask).faults.fits();
-        fits.then_some((ask.window.start, node))
-    });
-    let mut asked = BTreeSet::new();
-    fits_now
-        .chain(found)
-        .filter(|(_, node)| asked.insert(ask.cell.grid().unit_of(*node)))
-        .filter_map(|(at, node)| Some((first_powered(ask, policy, node, at)?, node)))
-        .min()
-}
-
-/// The first start from `at` on at which a node can be had, what is above it included.
-fn first_powered(
-    ask: &Ask<'_>,
-    policy: &Policy,
-    node: NodeIndex,
-    at: Timestamp,
-) -> Option<Timestamp> {
-    let (known, stance) = ask.look(node);
-    let fits = |at: Timestamp| {
-        let then = ask.at(at);
-        let mut limits = Limits::new(then, policy);
-        is_in_time(ask, at)
-            && judge(known, stance, &then).faults.fits()
-            && limits.bar(node, stance).is_none()
-    };
-    if fits(at) {
-        return Some(at);
-    }
-    let lasting = match ask.request.end {
-        End::Open => Lasting::Open,
-        End::After(length) => {
-            // A start inside a minute needs the minutes on both sides.
-            let minutes = length.millis().div_ceil(60_000) + 1;
-            Lasting::For(u32::try_from(minutes).unwrap_or(u32::MAX))
-        }
-        End::At(until) => Lasting::Until(Minute::not_before(until)),
-    };
-    let load = Load {
-        unit: ask.cell.grid().unit_of(node),
-        power: Limits::new(*ask, policy).envelope(stance),
-    };
-    let book = ask.cell.grid().book();
-    let start = book.first_start(&[load], Minute::not_before(at), lasting)?;
-    Some(start.begins()).filter(|at| fits(*at))
+    first_free_node(ask)
 }
 
 fn first_free_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
@@ -142,7 +92,8 @@ fn first_by_tail(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
     None
 }
 
-fn is_in_time(ask: &Ask<'_>, at: Timestamp) -> bool {
+/// Whether a lease that starts then has not ended before.
+pub(super) fn is_in_time(ask: &Ask<'_>, at: Timestamp) -> bool {
     match ask.request.end {
         End::At(until) => at < until,
         End::Open | End::After(_) => true,
@@ -168,51 +119,23 @@ pub(super) fn first_on(
         .find(|at| judge(node, stance, &ask.at(*at)).faults.fits())
 }
 
-/// How many instants are tried for a gang once its nodes are free, where power budgets or floors are
-/// in the way: each is a look at the cell.
-const TRIED: usize = 16;
-
 /// The first start after the survey's at which a gang can be had, and with which nodes.
 pub(super) fn first_of_gang(
     survey: &Survey<'_>,
     size: Size,
     policy: &Policy,
 ) -> Option<(Timestamp, NodeSet)> {
-    let ask = &survey.ask;
-    let place = |at: Timestamp| {
-        let then = survey.at(at);
-        let limits = Limits::new(then.ask, policy);
-        let mut best = candidates(&then, size, &limits).best.into_iter();
-        best.next().map(|(_, candidate)| (at, candidate.nodes))
-    };
-    let free = first_free_gang(survey, size);
-    let limits = Limits::new(*ask, policy);
-    if !limits.are_any() && size.spares == 0 {
-        return place(free?);
+    let free = first_free_gang(survey, size)?;
+    if size.spares > 0 || Limits::new(survey.ask, policy).are_any() {
+        return powered::first_gang(survey, size, policy, free);
     }
-    // Nodes are not all it takes. Whatever else is in the way can only change when a lease ends.
-    let mut ends: BTreeSet<Timestamp> = BTreeSet::new();
-    let from = free.unwrap_or(ask.window.start);
-    ends.extend(free);
-    for booked in ask.cell.bookings() {
-        let after = ask.window.after(booked.booking.to);
-        // Watts are booked by whole minutes, and free from the next one on.
-        let powered = booked.booking.to.map(|to| Minute::not_before(to).begins());
-        let ends_at = [booked.booking.to, powered, after].into_iter().flatten();
-        ends.extend(ends_at.filter(|at| *at > from && is_in_time(ask, *at)));
-    }
-    if ask.cell.is_washing() {
-        let holds = survey
-            .seats
-            .iter()
-            .flat_map(|seat| ask.cell.holds(seat.index));
-        let free = holds.filter_map(|hold| ask.window.free_after(hold));
-        ends.extend(free.filter(|at| *at > from && is_in_time(ask, *at)));
-    }
-    ends.into_iter().take(TRIED).find_map(place)
+    let then = survey.at(free);
+    let limits = Limits::none(then.ask);
+    let mut best = candidates(&then, size, &limits).best.into_iter();
+    best.next().map(|(_, candidate)| (free, candidate.nodes))
 }
 
-/// The first start after the survey's at which so many nodes fit in one unit.
+/// The first start, the survey's or later, at which so many nodes fit in one unit.
 fn first_free_gang(survey: &Survey<'_>, size: Size) -> Option<Timestamp> {
     let wanted = size.nodes;
     let mut best: Option<Timestamp> = None;
@@ -226,9 +149,7 @@ fn first_free_gang(survey: &Survey<'_>, size: Size) -> Option<Timestamp> {
         for seat in unit.iter().filter(|seat| seat.faults.may_fit_later()) {
             starts(&survey.ask, seat, &mut instants, &mut changes);
         }
-        changes.sort_unstable_by_key(|(at, _)| *at);
-        let first = first_with(&changes, i64::from(wanted));
-        if let Some(at) = first.filter(|at| *at > survey.ask.window.start) {
+        if let Some(at) = first_with(&mut changes, wanted) {
             best = Some(best.map_or(at, |best| best.min(at)));
         }
     }
@@ -236,7 +157,7 @@ fn first_free_gang(survey: &Survey<'_>, size: Size) -> Option<Timestamp> {
 }
 
 /// The instants after the start asked for at which it can change whether a node fits, in order.
-fn turns(ask: &Ask<'_>, node: &Node, instants: &mut Vec<Timestamp>) {
+pub(super) fn turns(ask: &Ask<'_>, node: &Node, instants: &mut Vec<Timestamp>) {
     instants.clear();
     for hold in node.holds.iter().chain(ask.barring_mates(node)) {
         let turns = ask.window.turns(ask.request.end, hold);
@@ -274,7 +195,7 @@ fn first_not_before(ask: &Ask<'_>, node: NodeIndex, hold: &Hold) -> Option<Times
 }
 
 /// Adds the instants from which a node fits, and those from which it no longer does.
-fn starts(
+pub(super) fn starts(
     ask: &Ask<'_>,
     seat: &Seat,
     instants: &mut Vec<Timestamp>,
@@ -319,13 +240,57 @@ pub(super) fn free_from(ask: &Ask<'_>, stance: &Stance) -> Option<Timestamp> {
 }
 
 /// The first instant at which the changes up to it, all of that instant included, sum to `wanted`.
-fn first_with(changes: &[(Timestamp, i64)], wanted: i64) -> Option<Timestamp> {
-    let mut fit = 0;
-    for moment in changes.chunk_by(|a, b| a.0 == b.0) {
+fn first_with(changes: &mut [(Timestamp, i64)], wanted: u32) -> Option<Timestamp> {
+    let nth = (wanted as usize).checked_sub(1)?;
+    let mut gains: Vec<Timestamp> = changes
+        .iter()
+        .filter(|(_, change)| *change > 0)
+        .map(|(at, _)| *at)
+        .collect();
+    if nth >= gains.len() {
+        return None;
+    }
+    // Before so many have come, however many have gone since, there are not enough. Mostly there are
+    // just then, and that is found without putting thousands of changes in order.
+    let (_, soonest, _) = gains.select_nth_unstable(nth);
+    let soonest = *soonest;
+    let (mut fit, mut begun) = (0, 0);
+    for at in 0..changes.len() {
+        if changes[at].0 <= soonest {
+            fit += changes[at].1;
+            changes.swap(begun, at);
+            begun += 1;
+        }
+    }
+    if fit >= i64::from(wanted) {
+        return Some(soonest);
+    }
+    let later = &mut changes[begun..];
+    later.sort_unstable_by_key(|(at, _)| *at);
+    for moment in later.chunk_by(|a, b| a.0 == b.0) {
         fit += moment.iter().map(|(_, change)| change).sum::<i64>();
-        if fit >= wanted {
+        if fit >= i64::from(wanted) {
             return moment.first().map(|(at, _)| *at);
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_that_come_and_go_are_enough_when_enough_are_there_at_once() {
+        let at = Timestamp::from_unix_ms;
+        let first = |changes: &[(i64, i64)], wanted| {
+            let mut changes: Vec<_> = changes.iter().map(|(t, n)| (at(*t), *n)).collect();
+            first_with(&mut changes, wanted).map(|at| at.unix_ms())
+        };
+        assert_eq!(first(&[(5, 1), (1, 1), (9, 1)], 2), Some(5));
+        // The first is gone when the second comes, and comes back.
+        assert_eq!(first(&[(7, 1), (1, 1), (5, 1), (3, -1)], 2), Some(7));
+        assert_eq!(first(&[(5, 1), (1, 1), (5, -1)], 2), None);
+        assert_eq!(first(&[(5, 1)], 2), None);
+    }
 }

@@ -133,6 +133,11 @@ impl<'a> Limits<'a> {
         }
     }
 
+    /// The same for other minutes than those of the request.
+    pub(super) fn during(self, minutes: Minutes) -> Self {
+        Self { minutes, ..self }
+    }
+
     /// Whether anything can be in the way at all.
     pub(super) fn are_any(&self) -> bool {
         self.is_powered || self.keep_anything()
@@ -161,7 +166,8 @@ impl<'a> Limits<'a> {
         bar
     }
 
-    fn is_reserved(&self, node: NodeIndex, stance: &Stance) -> bool {
+    /// Whether it is kept from this side.
+    pub(super) fn is_reserved(&self, node: NodeIndex, stance: &Stance) -> bool {
         let side = self.ask.side;
         if !self.keep_anything() || stance.serves(side) {
             return false;

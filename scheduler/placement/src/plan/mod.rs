@@ -15,6 +15,7 @@ mod gang;
 mod hope;
 mod limits;
 mod never;
+mod powered;
 mod reclaim;
 mod replace;
 mod rules;
@@ -139,11 +140,13 @@ fn room(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> Opti
 fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
     // Where it goes is found among the nodes that fit; why it goes nowhere is told of all.
     let is_unit = matches!(ask.request.shape, Shape::Unit { .. });
-    let is_brief = ask.is_present() && !is_unit;
-    let mut survey = if is_brief {
-        Survey::of_fitting(ask)
-    } else {
-        Survey::take(ask)
+    let counted = (ask.is_present() && !is_unit).then(|| Tally::take(&ask));
+    // Where too few fit it goes nowhere, and there is nothing to look for first.
+    let counted = counted.filter(|tally| tally.fit >= ask.request.shape.least_nodes());
+    let is_brief = counted.is_some();
+    let mut survey = match counted {
+        Some(tally) => Survey::of_fitting(ask, tally),
+        None => Survey::take(ask),
     };
     let limits = Limits::new(ask, policy);
     let (places, least) = gang_places(&survey, &limits);

@@ -101,11 +101,11 @@ impl<'a> Survey<'a> {
 
     /// Only the nodes that fit, with all of them counted, where what nodes are now decides: a node
     /// that somebody has, and that nothing is booked on, is passed over without being judged.
-    pub(super) fn of_fitting(ask: Ask<'a>) -> Self {
-        let tally = Tally::take(&ask);
+    pub(super) fn of_fitting(ask: Ask<'a>, tally: Tally) -> Self {
         let mut seats = Vec::with_capacity(tally.fit as usize);
         let mut units = [0; 4];
         let mut pool_ids = Numbers::default();
+        let mut known = WholeNodes::default();
         let pools = &ask.cell.index().pools;
         for (index, shared) in ask.cell.steps() {
             for number in &mut units[usize::from(shared)..] {
@@ -118,7 +118,7 @@ impl<'a> Survey<'a> {
                 continue;
             }
             let (node, _) = ask.look(index);
-            let verdict = judge(node, stance, &ask);
+            let verdict = known.judge(node, stance, &ask);
             if !verdict.faults.fits() {
                 continue;
             }
@@ -154,6 +154,20 @@ impl<'a> Survey<'a> {
                 idle_minutes: verdict.idle_minutes,
                 ..*seat
             })
+        });
+        let seats: Vec<_> = seats.collect();
+        Self {
+            ask,
+            tally: Tally::of_fitting(count(seats.len())),
+            seats,
+        }
+    }
+
+    /// As if these nodes fitted; only they are counted.
+    pub(super) fn hoping(ask: Ask<'a>, seats: impl Iterator<Item = Seat>) -> Self {
+        let seats = seats.map(|seat| Seat {
+            faults: Faults::default(),
+            ..seat
         });
         let seats: Vec<_> = seats.collect();
         Self {

@@ -12,6 +12,8 @@ mod cleaning;
 #[cfg(test)]
 mod conscience;
 #[cfg(test)]
+mod earliest;
+#[cfg(test)]
 mod fine;
 #[cfg(test)]
 mod fleet;

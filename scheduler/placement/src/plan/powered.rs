@@ -1,0 +1,288 @@
+//! When a request could start where nodes are not all it takes: watts, floors, ceilings and spares.
+//!
+//! What floors and ceilings leave does not depend on the start. Whether a node fits changes at the
+//! starts and ends of the holds on it. Watts are booked by whole minutes and a lease has every minute
+//! that it touches, so that of all starts in one minute the first has the fewest minutes: watts come
+//! free only where a minute begins in which less is booked than in the one before it, or more allowed.
+//! So the first start is one of a list that can be written down, and no other needs to be asked about.
+//!
+//! For one node the list is gone through node by node: where the watts above it allow a start, or from
+//! when on, is one question to the power book. For a gang a whole stretch of the list is asked about at
+//! once, with every node that fits anywhere in it and only the minutes that every start in it would
+//! have. A stretch without hope is passed over; any other is halved, down to one start, which is then
+//! asked about as it is. So it is the list that ends the search, and never a number of tries.
+
+use super::ask::Ask;
+use super::earliest::{is_in_time, starts, turns};
+use super::gang::{Size, candidates};
+use super::limits::Limits;
+use super::rules::judge;
+use super::survey::{Seat, Survey};
+use crate::power::{Lasting, Load, Minute, Minutes, UnitId};
+use crate::request::End;
+use leasehold_common::ids::NodeIndex;
+use leasehold_common::node_set::NodeSet;
+use leasehold_common::policy::Policy;
+use leasehold_common::time::Timestamp;
+use leasehold_common::units::MilliWatts;
+use std::collections::BTreeMap;
+
+/// Starts from one instant on, and before another where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Span {
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl Span {
+    /// Whether it has a start in it that is not before the one instant nor after the other.
+    fn meets(self, first: Timestamp, last: Timestamp) -> bool {
+        self.from <= last && self.until.is_none_or(|until| first < until)
+    }
+}
+
+/// The first start from the one asked for on at which a node can be had, with what is above it, and
+/// the first node that then can.
+pub(super) fn first_node(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, NodeIndex)> {
+    let limits = Limits::new(*ask, policy);
+    let mut spans: Vec<(Span, NodeIndex)> = Vec::new();
+    let mut instants = Vec::new();
+    for (node, stance) in ask.nodes() {
+        if !ask.is_large_enough(stance.gpus) || limits.is_reserved(node, stance) {
+            continue;
+        }
+        let of_node = spans_of(ask, node, &mut instants);
+        spans.extend(of_node.into_iter().map(|span| (span, node)));
+    }
+    spans.sort_unstable();
+    let mut watts = Watts::new(ask);
+    let mut best: Option<(Timestamp, NodeIndex)> = None;
+    for (span, node) in spans {
+        if best.is_some_and(|(at, _)| at < span.from) {
+            break;
+        }
+        let power = limits.envelope(ask.look(node).1);
+        let Some(at) = watts.first_start(node, power, span.from) else {
+            continue;
+        };
+        if span.until.is_none_or(|until| at < until) {
+            best = Some(best.map_or((at, node), |best| best.min((at, node))));
+        }
+    }
+    debug_assert!(
+        best.is_none_or(|(at, node)| {
+            let (known, stance) = ask.look(node);
+            let then = ask.at(at);
+            let bar = Limits::new(then, policy).bar(node, stance);
+            judge(known, stance, &then).faults.fits() && bar.is_none()
+        }),
+        "what is said to be the first start is one"
+    );
+    best
+}
+
+/// When a node fits, from the start asked for on.
+fn spans_of(ask: &Ask<'_>, node: NodeIndex, instants: &mut Vec<Timestamp>) -> Vec<Span> {
+    let (known, stance) = ask.look(node);
+    let faults = judge(known, stance, ask).faults;
+    if !faults.may_fit_later() {
+        return Vec::new();
+    }
+    turns(ask, known, instants);
+    let later = instants.iter().map(|at| {
+        let fits = judge(known, stance, &ask.at(*at)).faults.fits();
+        (*at, if fits { 1 } else { -1 })
+    });
+    let now = faults.fits().then_some((ask.window.start, 1));
+    joined(now.into_iter().chain(later))
+}
+
+/// The spans that instants say from which on something fits, or does not.
+fn joined(changes: impl Iterator<Item = (Timestamp, i64)>) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    let mut open: Option<Timestamp> = None;
+    for (at, change) in changes {
+        match (open, change > 0) {
+            (None, true) => open = Some(at),
+            (Some(from), false) => {
+                spans.push(Span {
+                    from,
+                    until: Some(at),
+                });
+                open = None;
+            }
+            (Some(_), true) | (None, false) => {}
+        }
+    }
+    spans.extend(open.map(|from| Span { from, until: None }));
+    spans
+}
+
+/// From when on there are watts, asked in order of time. Nodes below the same budgets that would draw
+/// the same have one answer.
+struct Watts<'a, 'b> {
+    ask: &'b Ask<'a>,
+    lasting: Lasting,
+    /// For each, from when on it was asked last, and what came out.
+    known: BTreeMap<(UnitId, MilliWatts), (Timestamp, Option<Timestamp>)>,
+}
+
+impl<'a, 'b> Watts<'a, 'b> {
+    fn new(ask: &'b Ask<'a>) -> Self {
+        let lasting = match ask.request.end {
+            End::Open => Lasting::Open,
+            End::After(length) => {
+                // As many as it touches where it starts with a minute.
+                let minutes = length.millis().div_ceil(60_000);
+                Lasting::For(u32::try_from(minutes).unwrap_or(u32::MAX))
+            }
+            End::At(until) => Lasting::Until(Minute::not_before(until)),
+        };
+        Self {
+            ask,
+            lasting,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// The first start, `from` or later, at which so much may be drawn on a node.
+    fn first_start(
+        &mut self,
+        node: NodeIndex,
+        power: MilliWatts,
+        from: Timestamp,
+    ) -> Option<Timestamp> {
+        let grid = self.ask.cell.grid();
+        let Some(unit) = grid.bounded_above(grid.unit_of(node)).next() else {
+            return Some(from);
+        };
+        match self.known.get(&(unit, power)) {
+            Some((_, None)) => return None,
+            Some((asked, Some(at))) if *asked <= from && from <= *at => return Some(*at),
+            Some(_) | None => {}
+        }
+        let load = [Load { unit, power }];
+        let book = grid.book();
+        let minutes = Minutes::outward(from, self.ask.request.end.if_started(from));
+        let at = if book.fits(&load, minutes).is_ok() {
+            Some(from)
+        } else {
+            let start = book.first_start(&load, Minute::not_before(from), self.lasting);
+            let at = start.map(Minute::begins);
+            at.filter(|at| is_in_time(self.ask, *at))
+        };
+        self.known.insert((unit, power), (from, at));
+        at
+    }
+}
+
+/// The first start after the survey's at which a gang can be had, and with which nodes. So many nodes
+/// are not free together before `free`.
+pub(super) fn first_gang(
+    survey: &Survey<'_>,
+    size: Size,
+    policy: &Policy,
+    free: Timestamp,
+) -> Option<(Timestamp, NodeSet)> {
+    let search = Search::new(survey, size, policy);
+    let instants = search.instants(free);
+    // Mostly it is soon, so that short stretches are asked about first.
+    let (mut begun, mut length) = (0, 1);
+    while begun < instants.len() {
+        let end = (begun + length).min(instants.len());
+        if let Some(found) = search.within(&instants[begun..end]) {
+            return Some(found);
+        }
+        (begun, length) = (end, length * 2);
+    }
+    None
+}
+
+/// The looks at a survey's nodes at starts to come.
+struct Search<'s, 'a> {
+    survey: &'s Survey<'a>,
+    size: Size,
+    policy: &'s Policy,
+    /// When each seat fits, for those that ever do.
+    seats: Vec<(&'s Seat, Vec<Span>)>,
+}
+
+impl<'s, 'a> Search<'s, 'a> {
+    fn new(survey: &'s Survey<'a>, size: Size, policy: &'s Policy) -> Self {
+        let (mut instants, mut changes) = (Vec::new(), Vec::new());
+        let may_fit = survey.seats.iter().filter(|s| s.faults.may_fit_later());
+        let seats = may_fit.filter_map(|seat| {
+            changes.clear();
+            starts(&survey.ask, seat, &mut instants, &mut changes);
+            let spans = joined(changes.iter().copied());
+            (!spans.is_empty()).then_some((seat, spans))
+        });
+        Self {
+            seats: seats.collect(),
+            survey,
+            size,
+            policy,
+        }
+    }
+
+    /// Every start from `first` on, after the one asked for, at which it can come to be possible.
+    fn instants(&self, first: Timestamp) -> Vec<Timestamp> {
+        let ask = &self.survey.ask;
+        let spans = self.seats.iter().flat_map(|(_, spans)| spans);
+        let mut instants: Vec<Timestamp> = spans.map(|span| span.from).collect();
+        let book = ask.cell.grid().book();
+        for (budget, profile) in book.bounded().filter_map(|unit| book.bound(unit)) {
+            let mut before = MilliWatts::ZERO;
+            for (minute, booked) in profile.changes() {
+                if booked < before {
+                    instants.push(minute.begins());
+                }
+                before = booked;
+            }
+            instants.extend(budget.steps().iter().map(|step| step.from.begins()));
+        }
+        let start = ask.window.start;
+        instants.retain(|at| *at >= first && *at > start && is_in_time(ask, *at));
+        instants.sort_unstable();
+        instants.dedup();
+        instants
+    }
+
+    /// The first of these starts, which are not none, at which it is possible, and where.
+    fn within(&self, instants: &[Timestamp]) -> Option<(Timestamp, NodeSet)> {
+        if let [at] = instants {
+            let then = self.survey.at(*at);
+            let limits = Limits::new(then.ask, self.policy);
+            let best = candidates(&then, self.size, &limits)
+                .best
+                .into_iter()
+                .next();
+            return best.map(|(_, candidate)| (*at, candidate.nodes));
+        }
+        if !self.is_hopeful(instants) {
+            return None;
+        }
+        let (sooner, later) = instants.split_at(instants.len() / 2);
+        self.within(sooner).or_else(|| self.within(later))
+    }
+
+    /// Whether it would be possible with every node that fits at any of these starts, and nothing in
+    /// the way of it but what is booked for minutes that all of them have.
+    fn is_hopeful(&self, instants: &[Timestamp]) -> bool {
+        let (Some(first), Some(last)) = (instants.first(), instants.last()) else {
+            return false;
+        };
+        let fits = self.seats.iter().filter(|(_, spans)| {
+            let mut spans = spans.iter();
+            spans.any(|span| span.meets(*first, *last))
+        });
+        let ask = self.survey.ask.at(*first);
+        let shared = Minutes {
+            from: Minute::containing(*last),
+            ..Minutes::outward(*first, ask.window.end)
+        };
+        let hoped = Survey::hoping(ask, fits.map(|(seat, _)| **seat));
+        let limits = Limits::new(ask, self.policy).during(shared);
+        !candidates(&hoped, self.size, &limits).best.is_empty()
+    }
+}
