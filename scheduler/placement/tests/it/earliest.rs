@@ -15,8 +15,8 @@ use leasehold_common::topology::{Locality, Prefix};
 use leasehold_common::units::MilliWatts;
 use leasehold_placement::power::{Budget, BudgetStep, Minute};
 use leasehold_placement::{Booking, Decision, End, Request, plan};
-use std::collections::BTreeMap;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// How many instants are tried after the one asked for: past the end of everything.
 const INSTANTS: u64 = 90;
