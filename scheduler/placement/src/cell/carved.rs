@@ -9,7 +9,8 @@
 //! the fullest GPUs are filled first.
 
 use super::Cell;
-use super::booking::{BookError, Booking};
+use super::book_error::BookError;
+use super::booking::Booking;
 use super::node::{Hold, Node};
 use super::stance::{AccountId, Kind, SkuId, Stance};
 use crate::mig::{Geometry, Instance, Layout};

@@ -10,6 +10,7 @@
 
 mod ahead;
 mod beside;
+mod book_error;
 mod booking;
 mod carved;
 mod check;
@@ -21,7 +22,8 @@ mod plain;
 mod pool;
 mod stance;
 
-pub use booking::{BookError, Booked, Booking};
+pub use book_error::BookError;
+pub use booking::{Booked, Booking};
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
 pub(crate) use ahead::{ByNext, Outlook};

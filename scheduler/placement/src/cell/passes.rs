@@ -10,7 +10,8 @@
 //! changes the rates, counts all passes again, those first that somebody waits for soonest; where
 //! the rates leave too little room, what is booked behind a lease is kept and the rate is not.
 
-use super::booking::{BookError, Booking};
+use super::book_error::BookError;
+use super::booking::Booking;
 use super::node::Hold;
 use super::{Cell, Node};
 use crate::power::{Hour, Passes, UnitId};

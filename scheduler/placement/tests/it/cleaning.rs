@@ -1,7 +1,7 @@
 //! Cleaning that has to wait for its hour, as stories.
 
 use crate::fleet::{POLICY, Twice, asks, hour, of};
-use crate::properties::{Op, op, played_by};
+use crate::happenings::{Op, op, played_by};
 use crate::stories::told;
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex};

@@ -5,7 +5,7 @@
 
 use crate::brute::any_placement;
 use crate::fleet::{POLICY, Twice, share, spec};
-use crate::properties::small_sku;
+use crate::happenings::small_sku;
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{GpuSlots, Shape};

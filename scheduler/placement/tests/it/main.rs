@@ -18,6 +18,8 @@ mod fine;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod happenings;
+#[cfg(test)]
 mod houses;
 #[cfg(test)]
 mod limits;

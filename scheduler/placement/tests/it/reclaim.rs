@@ -1,8 +1,8 @@
 //! Whose leases would be taken back: stories, and every set there is as the oracle.
 
 use crate::fleet::{POLICY, Twice, asks, gang_asks, hour, share};
+use crate::happenings::{op, played_by, request};
 use crate::houses::policy;
-use crate::properties::{op, played_by, request};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::explain::Reclaim;
 use leasehold_common::ids::LeaseId;

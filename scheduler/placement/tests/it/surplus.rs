@@ -2,8 +2,8 @@
 
 use crate::brute::any_placement;
 use crate::fleet::{POLICY, Twice, asks, gang_asks, hour, share};
+use crate::happenings::{op, played_by};
 use crate::houses::policy;
-use crate::properties::{op, played_by};
 use leasehold_common::api::{Surplus, SurplusShape};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::lease::Shape;
