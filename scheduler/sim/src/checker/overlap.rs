@@ -109,6 +109,9 @@ pub fn is_back(
     let Some(mine) = placed.segment() else {
         return Ok(());
     };
+    // What it had already was booked for a time when it would be back.
+    let had = before.get(&placed.id);
+    let is_new = |node| had.is_none_or(|had| had.nodes().all(|had| had != node));
     for old in before.values().filter(|old| old.id != placed.id) {
         let had_ended = matches!(
             old.state,
@@ -122,7 +125,8 @@ pub fn is_back(
         let theirs = theirs.filter(|(at, _)| had_ended || *at < last);
         let nodes = theirs.flat_map(|(_, theirs)| theirs.nodes.iter().map(move |n| (n, theirs)));
         let has_it = |node| !had_ended && old.nodes().any(|n| n == node);
-        for (node, theirs) in nodes.filter(|(n, _)| mine.nodes.contains(*n) && !has_it(*n)) {
+        let is_taken = |node| mine.nodes.contains(node) && is_new(node) && !has_it(node);
+        for (node, theirs) in nodes.filter(|(n, _)| is_taken(*n)) {
             let both = shared(mine, theirs, node, placed.side == old.side);
             if !both.is_empty() && !returned.contains(node) {
                 return Err(Broken::new(
