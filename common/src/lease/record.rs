@@ -130,6 +130,11 @@ impl LeaseRecord {
         self.segment().into_iter().flat_map(|s| s.nodes.iter())
     }
 
+    /// Whether the instant has come at which its holder's access ends, whatever its state says.
+    pub fn is_past_end(&self, now: Timestamp) -> bool {
+        self.access_end.is_some_and(|end| end <= now)
+    }
+
     /// Nodes it had and has no longer, whose hardware is not back from it. Those given up are among
     /// them.
     pub fn former(&self) -> NodeSet {

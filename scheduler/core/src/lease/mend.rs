@@ -89,6 +89,10 @@ impl State {
         now: Timestamp,
     ) -> Vec<(NodeIndex, Option<Explanation>)> {
         let mut missing = Vec::new();
+        if self.leases[&id].is_past_end(now) {
+            // Whatever is due for it is that it ends.
+            return missing;
+        }
         for (tried, node) in broken.into_iter().enumerate() {
             if tried >= AT_ONCE || self.draft.is_full() {
                 missing.push((node, None));

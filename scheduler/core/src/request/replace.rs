@@ -19,7 +19,7 @@ impl State {
         asked: Asked<'_>,
     ) -> Answer {
         let lease = self.find(id, if_match)?;
-        check_changeable(lease, "given another node")?;
+        check_changeable(lease, "given another node", asked.now)?;
         check_why("reason", wish.reason.as_deref())?;
         let out = self.node_to_replace(lease, wish)?;
         let state = lease.state;

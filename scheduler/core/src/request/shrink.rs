@@ -12,6 +12,7 @@ use leasehold_common::ids::{Generation, LeaseId, NodeName};
 use leasehold_common::lease::{LeaseRecord, LeaseState, SegmentReason, Shape, Slices};
 use leasehold_common::log::{Attributes, EventName, Inputs};
 use leasehold_common::node_set::NodeSet;
+use leasehold_common::time::Timestamp;
 use leasehold_placement::{Gang, Shrunk, drop_nodes, shape_of, shrink};
 
 impl State {
@@ -23,7 +24,7 @@ impl State {
         asked: Asked<'_>,
     ) -> Answer {
         let lease = self.find(id, if_match)?;
-        check_changeable(lease, "shrunk")?;
+        check_changeable(lease, "shrunk", asked.now)?;
         let left = self.what_stays(lease, wish)?;
         if asked.dry_run {
             return Ok(self.would_have(lease, &left.nodes, &left.spares));
@@ -168,8 +169,18 @@ impl State {
 }
 
 /// Whether the nodes of a lease can be changed now.
-pub(super) fn check_changeable(lease: &LeaseRecord, what: &str) -> Result<(), Problem> {
+pub(super) fn check_changeable(
+    lease: &LeaseRecord,
+    what: &str,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let why = match lease.state {
+        // Its end has come and nobody has looked at it yet.
+        LeaseState::Scheduled | LeaseState::Preparing | LeaseState::Active
+            if lease.is_past_end(now) =>
+        {
+            "its end has come"
+        }
         LeaseState::Scheduled | LeaseState::Preparing | LeaseState::Active => return Ok(()),
         LeaseState::Requested => "it has no nodes yet",
         LeaseState::Held => "only one whose hardware is booked can be",
