@@ -396,8 +396,4 @@ async fn a_lease_gives_nodes_up_or_gets_another() {
         let line = format!("POST /v1/leases/7/{path}");
         assert_eq!((asked.line.as_str(), body(&asked)), (line.as_str(), sent));
     }
-    for wrong in ["shrink 7", "shrink 7 --nodes 1 --drop h001", "replace 7"] {
-        let ran = server.run(&format!("leases {wrong}")).await;
-        assert_eq!(ran.exit, Exit::Usage, "{wrong}: {ran:?}");
-    }
 }

@@ -28,9 +28,11 @@ fn values_that_cannot_be_are_refused_before_anything_is_sent() {
         ("--gpus -2 --for 1h", "a whole number, 1 or more"),
         ("--nodes 99999999999 --for 1h", "'99999999999'"),
         ("--nodes 1 --gpus 1", "cannot be used with"),
+        ("--nodes 1 --slice 1g.18gb:1", "cannot be used with"),
+        ("--unit hall-a --slice 1g.18gb:1", "cannot be used with"),
         (
             "--for 1h",
-            "<--nodes <N|MIN..N>|--unit <PREFIX>|--gpus <N>>",
+            "<--nodes <N|MIN..N>|--unit <PREFIX>|--gpus <N>|--slice <PROFILE:N>>",
         ),
         ("--nodes 1 --for soon", "no length of time such as 90s"),
         ("--nodes 1 --until tomorrow", "no RFC 3339 instant"),
@@ -47,5 +49,8 @@ fn values_that_cannot_be_are_refused_before_anything_is_sent() {
     assert!(quota.contains("-5 is not in 0..="), "{quota}");
     assert!(refused("accounts create Acme --side tenant").contains("1 to 63 of a-z"));
     assert!(refused("leases show seven").contains("a whole number"));
+    assert!(refused("leases shrink 7").contains("--nodes <N>|--drop <HOSTLIST>"));
+    assert!(refused("leases shrink 7 --nodes 1 --drop h001").contains("cannot be used with"));
+    assert!(refused("leases replace 7").contains("--node <NAME>"));
     assert!(refused("etcd-roles --from-inventory f.csv").contains("--cell"));
 }
