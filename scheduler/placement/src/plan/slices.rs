@@ -225,7 +225,9 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
         } else {
             (&mut claim.held, &mut claim.whole)
         };
-        if side == ask.side {
+        // Pieces of a GPU are only to be had beside those whom policy lets be together.
+        let is_shared = ask.party().may_share_node(hold.party(), ask.apart);
+        if side == ask.side && is_shared {
             for piece in &hold.pieces {
                 let gone = &mut gone[usize::from(piece.gpu)];
                 *gone = gone.with(piece.gone());
@@ -326,7 +328,9 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
 }
 
 /// The classes of nodes with slices that the account may be on.
-fn classes<'a>(ask: &Ask<'a>) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> {
+fn classes<'a>(
+    ask: &Ask<'a>,
+) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> + use<'a> {
     let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
     let carved = ask.cell.carved();
     let anybody = ask.apart.mig_colocation;
@@ -433,10 +437,11 @@ impl Spot {
     }
 }
 
-/// How many nodes of each kind have slices, those of the account apart.
+/// How many nodes of each kind have slices beside which the account may be, its own apart. To it, the
+/// nodes of everybody else are as if their GPUs with slices were let whole.
 pub(super) fn carved_by_kind(ask: &Ask<'_>) -> BTreeMap<(Kind, bool), u32> {
     let mut counts = BTreeMap::new();
-    for (class, nodes) in all_classes(ask) {
+    for (class, nodes) in classes(ask) {
         let is_own = Some(class.account) == ask.account;
         let count: &mut u32 = counts.entry((class.kind, is_own)).or_default();
         *count += u32::try_from(nodes.len()).unwrap_or(u32::MAX);
@@ -444,12 +449,12 @@ pub(super) fn carved_by_kind(ask: &Ask<'_>) -> BTreeMap<(Kind, bool), u32> {
     counts
 }
 
-/// Every class of nodes with slices, and one node of it with what it fails.
+/// Every class of those nodes, and one node of it with what it fails.
 pub(super) fn judged_classes<'a>(
     ask: &Ask<'a>,
 ) -> impl Iterator<Item = (Verdict, &'a Stance, u32)> {
     let ask = *ask;
-    all_classes(&ask).filter_map(move |(_, nodes)| {
+    classes(&ask).filter_map(move |(_, nodes)| {
         let (known, stance) = ask.look(*nodes.first()?);
         let verdict = judge(known, stance, &ask);
         Some((
@@ -458,13 +463,4 @@ pub(super) fn judged_classes<'a>(
             u32::try_from(nodes.len()).unwrap_or(u32::MAX),
         ))
     })
-}
-
-fn all_classes<'a>(
-    ask: &Ask<'a>,
-) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> + use<'a> {
-    let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
-    let carved = ask.cell.carved();
-    sku.into_iter()
-        .flat_map(move |sku| carved.classes(sku, None))
 }
