@@ -13,7 +13,7 @@ use crate::store::Store;
 use disk::Disk;
 use leasehold_agent_core::grants::{Facts, GrantBook, Step, decide};
 use leasehold_agent_core::publish;
-use leasehold_common::grant::{AckRecord, GrantsRecord, RefusalReason, SealedGrant};
+use leasehold_common::grant::{AckRecord, Grant, GrantsRecord, RefusalReason, SealedGrant};
 use leasehold_common::ids::{GpuUuid, LeaseId, NodeName};
 use leasehold_common::keys::Key;
 use leasehold_common::node::HealthReport;
@@ -35,7 +35,7 @@ pub struct Agent {
     /// What it wrongly says of itself.
     pub lie: Option<Lie>,
     /// Who has access to what: environment files, for want of fences.
-    pub access: BTreeMap<LeaseId, BTreeSet<GpuUuid>>,
+    pub access: BTreeMap<LeaseId, BTreeSet<Device>>,
     /// Leases it has just ended, and when by its clock.
     pub ended: Vec<(LeaseId, Timestamp)>,
     /// That a grant names a GPU which another lease has at that time.
@@ -125,11 +125,10 @@ impl Agent {
     pub fn start(&mut self) {
         self.boots += 1;
         let book = self.disk.book();
-        let serving: BTreeMap<LeaseId, BTreeSet<GpuUuid>> = book
-            .serving()
-            .map(|(lease, entry)| (lease, entry.grant().gpus.iter().cloned().collect()))
+        let serving = book.serving();
+        self.access = serving
+            .map(|(lease, entry)| (lease, devices(entry.grant())))
             .collect();
-        self.access = serving;
         self.process = Some(Process {
             book,
             received: None,
@@ -229,8 +228,7 @@ impl Agent {
             Some(Step::Keep(lease)) => self.disk.keep(&process.book, lease),
             Some(Step::WriteEnv(lease)) => {
                 if let Some(entry) = process.book.entry(lease) {
-                    let gpus = entry.grant().gpus.iter().cloned().collect();
-                    self.access.insert(lease, gpus);
+                    self.access.insert(lease, devices(entry.grant()));
                 }
             }
             Some(Step::RemoveEnv(lease)) => {
@@ -246,16 +244,22 @@ impl Agent {
         let Some(process) = &self.process else {
             return Ok(());
         };
-        let mut taken: BTreeMap<&GpuUuid, LeaseId> = BTreeMap::new();
-        for (lease, gpus) in &self.access {
-            for gpu in gpus {
-                if let Some(other) = taken.insert(gpu, *lease) {
+        let mut taken: Vec<(&Device, LeaseId)> = Vec::new();
+        for (lease, devices) in &self.access {
+            for (gpu, start) in devices {
+                // A GPU that is let whole is no other lease's, and no slice is two leases'.
+                let mut others = taken.iter().filter(|(_, other)| other != lease);
+                let clash = others.find(|((theirs, at), _)| {
+                    theirs == gpu && (start.is_none() || at.is_none() || start == at)
+                });
+                if let Some((_, other)) = clash {
                     return Err(Broken::new(
                         "a GPU serves one lease at a time",
                         format!("{gpu} of {} serves leases {other} and {lease}", self.name),
                     ));
                 }
             }
+            taken.extend(devices.iter().map(|device| (device, *lease)));
             let end = process
                 .book
                 .entry(*lease)
@@ -325,4 +329,17 @@ impl Agent {
             said.acks = Some((acks, clock));
         }
     }
+}
+
+/// What somebody can use: a whole GPU, or the slice of it that begins at a memory slice.
+pub type Device = (GpuUuid, Option<u8>);
+
+fn devices(grant: &Grant) -> BTreeSet<Device> {
+    if grant.slices.is_empty() {
+        return grant.gpus.iter().map(|gpu| (gpu.clone(), None)).collect();
+    }
+    let slices = grant.slices.iter();
+    slices
+        .map(|slice| (slice.gpu.clone(), Some(slice.start)))
+        .collect()
 }

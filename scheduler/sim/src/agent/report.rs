@@ -79,7 +79,7 @@ impl Agent {
     }
 
     pub(super) fn health(&self, clock: Timestamp) -> HealthReport {
-        let explained: Vec<&GpuUuid> = self.access.values().flatten().collect();
+        let explained: Vec<&GpuUuid> = self.access.values().flatten().map(|(gpu, _)| gpu).collect();
         let health = |uuid: &GpuUuid| {
             let lost = self.lost.contains(uuid);
             let foreign = self.occupied.contains(uuid) && !explained.contains(&uuid);
