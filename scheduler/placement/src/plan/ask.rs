@@ -174,9 +174,11 @@ impl<'a> Ask<'a> {
     /// there: the other side's, where domains are kept apart.
     pub(super) fn barring_mates(&self, node: &Node) -> impl Iterator<Item = &'a Hold> {
         let (cell, side, apart) = (self.cell, self.side, self.apart);
-        let (_, pool) = cell.index().pools.of(node.index);
-        let is_asked =
-            apart.granularity == Granularity::Domain && pool.is_used_by(other(side), node.sku);
+        let is_used = || {
+            let (_, pool) = cell.index().pools.of(node.index);
+            pool.is_used_by(other(side), node.sku)
+        };
+        let is_asked = apart.granularity == Granularity::Domain && is_used();
         let mates = is_asked.then(|| cell.mates(node.index, node.sku));
         let holds = mates
             .into_iter()
