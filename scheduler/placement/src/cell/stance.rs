@@ -158,9 +158,10 @@ impl Stance {
             stance.tenant = Some(tenant);
             stance.last_side = Some(side);
             let slots = hold.slots.common(all);
-            // Slices that are late back can have been let again since: then shares do not add up.
+            // What is late back can have been let again since: then shares do not add up.
             let is_again = |other: &Hold| !other.wants_of(slots, &hold.pieces, true).is_empty();
-            stance.is_mixed |= !hold.pieces.is_empty() && node.holds[..at].iter().any(is_again);
+            let is_met = !slots.common(stance.held.union(stance.returning)).is_empty();
+            stance.is_mixed |= is_met && node.holds[..at].iter().any(is_again);
             if hold.awaiting_return {
                 stance.returning = stance.returning.union(slots);
             } else {
