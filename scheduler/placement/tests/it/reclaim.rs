@@ -269,6 +269,11 @@ proptest! {
         best_class in any::<bool>(),
         policy in policy(),
     ) {
+        // What is taken back counts as clean after the turnaround, whatever waits to be cleaned before it.
+        let policy = Policy {
+            sanitising_per_hour: [].into(),
+            ..policy
+        };
         let (fleet, now) = played_by(ops, &policy);
         let policy = reclaiming(policy);
         let wanted = Request {
