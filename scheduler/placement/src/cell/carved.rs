@@ -162,9 +162,9 @@ impl Carved {
         of_accounts.flat_map(|(_, classes)| classes.iter().map(|(class, nodes)| (&**class, nodes)))
     }
 
-    /// Whether a node is in a class.
-    pub(crate) fn has(&self, node: NodeIndex) -> bool {
-        self.of_node.contains_key(&node)
+    /// Whose slices are on a node that is in a class.
+    pub(crate) fn account_on(&self, node: NodeIndex) -> Option<AccountId> {
+        self.of_node.get(&node).map(|class| class.account)
     }
 
     fn set(&mut self, node: NodeIndex, class: Option<Box<Class>>) {

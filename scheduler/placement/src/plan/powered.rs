@@ -62,7 +62,12 @@ pub(super) fn first_node(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, N
             break;
         }
         let power = limits.envelope(ask.look(node).1);
-        let Some(at) = watts.first_start(node, power, span.from) else {
+        // What draws nothing is no budget's business, not even of one that is exceeded.
+        let at = match power {
+            MilliWatts::ZERO => Some(span.from),
+            _ => watts.first_start(node, power, span.from),
+        };
+        let Some(at) = at else {
             continue;
         };
         if span.until.is_none_or(|until| at < until) {

@@ -380,7 +380,9 @@ fn enter_uncarved(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Sp
     small::enter_idle(&whole, limits, &mut places);
     small::enter_parts(&whole, gpus, limits, &mut places);
     for (score, place) in places.best {
-        if ask.cell.carved().has(place.node) {
+        // Those beside whose slices it may be were entered by class; of others' nodes, whole GPUs do.
+        let theirs = ask.cell.carved().account_on(place.node);
+        if theirs.is_some_and(|on| ask.apart.mig_colocation || Some(on) == ask.account) {
             continue;
         }
         // No slice is there yet, so that they get as many GPUs as they need by themselves.

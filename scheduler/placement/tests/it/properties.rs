@@ -5,7 +5,6 @@ use crate::fleet::{POLICY, Twice};
 use crate::happenings::{HORIZON, op, played_by, request, steps};
 use crate::houses::{apart, policy};
 use leasehold_common::lease::Shape;
-use leasehold_common::policy::Granularity;
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Span;
 use leasehold_common::units::MilliWatts;
@@ -61,10 +60,6 @@ proptest! {
         // Of a gang with cleaning to wait for it is only known when all of it is cleaned at the latest.
         let is_known = policy.sanitising_per_hour.is_empty() || request.shape == Shape::nodes(1)
             || matches!(request.shape, Shape::Gpus { .. });
-        // Slices beside the other side's leases are refused in corners where they could be had.
-        let is_across = policy.isolation_of(&request.sku).granularity == Granularity::Gpu
-            && matches!(request.shape, Shape::Slices { .. });
-        let is_known = is_known && !is_across;
         let start = request.start.map_or(now, |start| start.max(now));
         let possible = |at| any_placement(&fleet.plain, &request, &policy, now, at);
         // What is kept for a side may be used up: an empty cell of the same policy can hold it.
