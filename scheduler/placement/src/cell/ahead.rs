@@ -17,8 +17,7 @@
 use super::node::Node;
 use super::stance::{AccountId, Fitness, Group, OwnerRank, Stance, number};
 use leasehold_common::ids::NodeIndex;
-use leasehold_common::lease::{GpuSlots, HostShare};
-use leasehold_common::sku::Sku;
+use leasehold_common::lease::GpuSlots;
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,18 +34,6 @@ pub(crate) struct Outlook {
     pub(crate) holds: [bool; 2],
     /// Whether something of it is not back from a lease that has ended, by side.
     pub(crate) returns: [bool; 2],
-    cpu_milli: u64,
-    memory_mib: u64,
-}
-
-impl Outlook {
-    /// CPU and memory that leases have.
-    pub(crate) const fn host(&self) -> HostShare {
-        HostShare {
-            cpu_milli: self.cpu_milli,
-            memory_mib: self.memory_mib,
-        }
-    }
 }
 
 /// A stretch of instants until which a lease could want a node, and how the node stands to it.
@@ -80,7 +67,7 @@ pub(crate) struct Size {
 impl Prospects {
     /// Of a node whose stance says that bookings are to come and nothing that only its holds can
     /// tell; absent for every other.
-    pub(super) fn of(node: &Node, stance: &Stance, sku: Option<&Sku>) -> Option<Self> {
+    pub(super) fn of(node: &Node, stance: &Stance) -> Option<Self> {
         let next = stance.next.filter(|_| !stance.is_mixed)?;
         let mut stretches = vec![Stretch {
             outlook: as_it_stands(stance),
@@ -94,7 +81,7 @@ impl Prospects {
                 continue;
             }
             stretches.push(Stretch {
-                outlook: with_holds(node, stance, sku, at + 1),
+                outlook: with_holds(node, stance, at + 1),
                 after: Some(hold.from),
                 until: following,
             });
@@ -135,13 +122,11 @@ fn as_it_stands(stance: &Stance) -> Outlook {
         free: stance.free().len(),
         holds: by_side(!stance.held.is_empty()),
         returns: by_side(!stance.returning.is_empty()),
-        cpu_milli: 0,
-        memory_mib: 0,
     }
 }
 
 /// How a node stands once the first so many holds on it are all in the way.
-fn with_holds(node: &Node, stance: &Stance, sku: Option<&Sku>, holds: usize) -> Outlook {
+fn with_holds(node: &Node, stance: &Stance, holds: usize) -> Outlook {
     let all = stance.all();
     let (mut held, mut returning) = (GpuSlots::NONE, GpuSlots::NONE);
     let mut outlook = Outlook {
@@ -150,7 +135,7 @@ fn with_holds(node: &Node, stance: &Stance, sku: Option<&Sku>, holds: usize) -> 
         ..as_it_stands(stance)
     };
     for hold in &node.holds[..holds] {
-        let side = number(hold.holder.class.side());
+        let side = number(hold.side);
         let slots = hold.slots.common(all);
         if hold.awaiting_return {
             outlook.returns[side] = true;
@@ -159,9 +144,6 @@ fn with_holds(node: &Node, stance: &Stance, sku: Option<&Sku>, holds: usize) -> 
             outlook.holds[side] = true;
             held = held.union(slots);
         }
-        let host = sku.map_or_else(HostShare::default, |sku| hold.host_of(sku, stance.gpus));
-        outlook.cpu_milli += host.cpu_milli;
-        outlook.memory_mib += host.memory_mib;
     }
     let free = all.minus(held).minus(returning).minus(stance.sick);
     Outlook {

@@ -67,14 +67,14 @@ impl Hold {
     pub(crate) fn party(&self) -> Party {
         Party {
             account: Some(self.account),
-            side: self.holder.class.side(),
+            side: self.side,
             slices_only: !self.pieces.is_empty(),
         }
     }
 
     /// The side that it is let to; absent where it is let to nobody, as for a maintenance.
     pub(crate) fn serves(&self) -> Option<Side> {
-        self.holder.is_let.then(|| self.holder.class.side())
+        self.holder.is_let.then_some(self.side)
     }
 }
 

@@ -266,6 +266,7 @@ impl Cell {
                 lease,
                 holder: Arc::clone(&holder),
                 account,
+                side: booking.class.side(),
                 from: booking.from,
                 to: booking.to,
                 pass: passes.get(&index).copied().or(booking.to),

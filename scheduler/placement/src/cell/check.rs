@@ -81,7 +81,7 @@ impl Cell {
                 assert_eq!(hold.holder.class, booking.class);
                 for other in &node.holds[at + 1..] {
                     let apart = !hold.meets(other.from, other.to);
-                    let same_side = hold.holder.class.side() == other.holder.class.side();
+                    let same_side = hold.side == other.side;
                     let shared = hold.party().may_share_node(other.party(), LOOSEST)
                         && hold
                             .wants_of(other.slots, &other.pieces, same_side)

@@ -341,7 +341,7 @@ impl Cell {
             .as_ref()
             .expect("callers have the node");
         let stance = Stance::of(node, self.now);
-        let prospects = Prospects::of(node, &stance, self.described(node.sku));
+        let prospects = Prospects::of(node, &stance);
         let entry = index::Entry {
             tail: node.tail(),
             next: stance.next,

@@ -119,6 +119,8 @@ pub struct Hold {
     pub holder: Arc<Holder>,
     /// That account's number.
     pub(crate) account: AccountId,
+    /// The side its class serves: kept here because every decision asks for it.
+    pub(crate) side: Side,
     /// From this instant.
     pub from: Timestamp,
     /// Until this one, when access ends or ended; absent for an open end.

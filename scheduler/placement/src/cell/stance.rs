@@ -76,6 +76,8 @@ pub(crate) struct Stance {
     /// Whether several accounts have some of it, or leases have CPU and memory out of proportion, so
     /// that no more than its holds say who has what.
     pub(crate) is_mixed: bool,
+    /// Whether leases that have it now have slices of its GPUs.
+    pub(crate) is_carved: bool,
     /// Whether there is more to it than that: leases are booked on it that have not begun, several
     /// accounts have some of it, or leases have CPU and memory out of proportion. Such a node is judged by its holds.
     pub(crate) is_involved: bool,
@@ -138,16 +140,18 @@ impl Stance {
             ends: (NEVER, Timestamp::EPOCH),
             next: None,
             is_mixed: false,
+            is_carved: false,
             is_involved: false,
         };
         for (at, hold) in node.holds.iter().enumerate() {
-            let side = hold.holder.class.side();
+            let side = hold.side;
             stance.sides.0[number(side)] = true;
             stance.is_mixed |= hold.host.is_some();
             if hold.from > now {
                 stance.next = stance.next.or(Some(hold.from));
                 continue;
             }
+            stance.is_carved |= !hold.pieces.is_empty();
             let end = hold.pass.filter(|_| !hold.awaiting_return).unwrap_or(NEVER);
             stance.ends = (stance.ends.0.min(end), stance.ends.1.max(end));
             let tenant = Tenant {

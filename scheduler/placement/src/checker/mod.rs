@@ -363,22 +363,30 @@ struct Look<'a> {
 impl Look<'_> {
     /// The leases that have something of a node when the plan would.
     fn neighbours(&self, node: NodeIndex) -> impl Iterator<Item = &Booking> {
-        let all = self.fleet.bookings.iter();
-        let there =
-            all.filter(move |other| other.booking.nodes.contains(node) && self.meets(other, node));
-        there.map(|other| &other.booking)
+        self.booked(node).map(|other| &other.booking)
     }
 
-    /// Whether a booking has one of its nodes, or that is not clean after it, when the plan has its own.
-    fn meets(&self, booked: &Booked, node: NodeIndex) -> bool {
+    fn booked(&self, node: NodeIndex) -> impl Iterator<Item = &Booked> {
+        let all = self.fleet.bookings.iter();
+        all.filter(move |other| other.booking.nodes.contains(node) && self.meets(other, node))
+    }
+
+    /// When a booking's hardware on a node is clean again; absent where nobody can say.
+    fn clean_after(&self, booked: &Booked, node: NodeIndex) -> Option<Timestamp> {
         let turnaround = self.policy.turnaround;
-        let other_end = match passes::begins(self.fleet, booked, node) {
+        match passes::begins(self.fleet, booked, node) {
             // What should be back already is not, and nobody can say when it will be.
             Some(at) if !booked.awaiting_return && at + turnaround > self.now => {
                 Some(at + turnaround)
             }
             _ => None,
-        };
+        }
+    }
+
+    /// Whether a booking has one of its nodes, or that is not clean after it, when the plan has its own.
+    fn meets(&self, booked: &Booked, node: NodeIndex) -> bool {
+        let turnaround = self.policy.turnaround;
+        let other_end = self.clean_after(booked, node);
         let mine_end = self.cleaned.map(|at| at + turnaround);
         let mine_is_over = mine_end.is_some_and(|end| end <= booked.booking.from);
         let other_is_over = other_end.is_some_and(|end| end <= self.plan.start);
@@ -430,18 +438,38 @@ impl Look<'_> {
             (Shape::Slices { .. }, Some(slices)) => u64::from(sevenths(slices)),
             (Shape::Slices { .. } | Shape::Nodes { .. } | Shape::Unit { .. }, _) => return,
         };
-        let (mut cpu, mut memory) = has(mine, self.request.host);
-        for other in self.neighbours(node) {
-            let theirs = match other.slices.get(&node) {
+        let theirs = self.booked(node).map(|booked| {
+            let other = &booked.booking;
+            let parts = match other.slices.get(&node) {
                 Some(slices) => u64::from(sevenths(slices)),
                 None => slots_of_booking(other, node, spec.gpus) as u64 * 7,
             };
-            let (their_cpu, their_memory) = has(theirs, other.host);
-            cpu += their_cpu;
-            memory += their_memory;
+            (
+                other.from,
+                self.clean_after(booked, node),
+                has(parts, other.host),
+            )
+        });
+        let theirs: Vec<_> = theirs.collect();
+        let is_odd = self.booked(node).any(|other| other.booking.host.is_some());
+        if !is_odd && self.request.host.is_none() {
+            // What goes with GPUs and slices is there wherever those are.
+            return;
         }
-        let (all_cpu, all_memory) = has(u64::from(spec.gpus) * 7, None);
-        if (all_cpu > 0 && cpu > all_cpu) || (all_memory > 0 && memory > all_memory) {
+        // More is taken only where a lease begins.
+        let begins = theirs.iter().map(|(from, _, _)| *from);
+        let all = has(u64::from(spec.gpus) * 7, None);
+        let exceeded = |at: Timestamp| {
+            let there = theirs
+                .iter()
+                .filter(|(from, until, _)| *from <= at && until.is_none_or(|until| at < until));
+            let mine = has(mine, self.request.host);
+            let (cpu, memory) =
+                there.fold(mine, |sum, (_, _, more)| (sum.0 + more.0, sum.1 + more.1));
+            (all.0 > 0 && cpu > all.0) || (all.1 > 0 && memory > all.1)
+        };
+        let mut instants = begins.map(|from| from.max(self.plan.start));
+        if exceeded(self.plan.start) || instants.any(exceeded) {
             found.push(Violation::HostTaken { node });
         }
     }

@@ -13,7 +13,7 @@
 //! Where nodes are not all it takes, `powered` goes on from there.
 
 use super::ask::{Ask, Need};
-use super::gang::{Size, candidates};
+use super::gang::Size;
 use super::limits::Limits;
 use super::powered;
 use super::rules::judge;
@@ -22,7 +22,6 @@ use super::survey::{Seat, Survey};
 use crate::cell::{Hold, NEVER, Node, Stance};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
-use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Granularity, Policy};
 use leasehold_common::time::Timestamp;
 
@@ -119,26 +118,34 @@ pub(super) fn first_on(
         .find(|at| judge(node, stance, &ask.at(*at)).faults.fits())
 }
 
-/// The first start after the survey's at which a gang can be had, and with which nodes.
-pub(super) fn first_of_gang(
-    survey: &Survey<'_>,
-    size: Size,
-    policy: &Policy,
-) -> Option<(Timestamp, NodeSet)> {
-    let free = first_free_gang(survey, size)?;
-    if size.spares > 0 || Limits::new(survey.ask, policy).are_any() {
-        return powered::first_gang(survey, size, policy, free);
-    }
-    let then = survey.at(free);
-    let limits = Limits::none(then.ask);
-    let mut best = candidates(&then, size, &limits).best.into_iter();
-    best.next().map(|(_, candidate)| (free, candidate.nodes))
+/// When a gang could start, and which nodes it would wait for.
+pub(super) struct First {
+    pub(super) at: Timestamp,
+    pub(super) nodes: Vec<NodeIndex>,
 }
 
-/// The first start, the survey's or later, at which so many nodes fit in one unit.
-fn first_free_gang(survey: &Survey<'_>, size: Size) -> Option<Timestamp> {
+/// The first start after the survey's at which a gang can be had: with these nodes, or with some of
+/// these where nodes are all it takes.
+pub(super) fn first_of_gang(survey: &Survey<'_>, size: Size, policy: &Policy) -> Option<First> {
+    let (at, unit) = first_free_gang(survey, size)?;
+    if size.spares > 0 || Limits::new(survey.ask, policy).are_any() {
+        let (at, nodes) = powered::first_gang(survey, size, policy, at)?;
+        return Some(First {
+            at,
+            nodes: nodes.iter().collect(),
+        });
+    }
+    let waited_for = unit.iter().filter(|seat| !seat.faults.fits());
+    Some(First {
+        at,
+        nodes: waited_for.map(|seat| seat.index).collect(),
+    })
+}
+
+/// The first start, the survey's or later, at which so many nodes fit in one unit, and that unit.
+fn first_free_gang<'s>(survey: &'s Survey<'_>, size: Size) -> Option<(Timestamp, &'s [Seat])> {
     let wanted = size.nodes;
-    let mut best: Option<Timestamp> = None;
+    let mut best: Option<(Timestamp, &[Seat])> = None;
     let mut changes: Vec<(Timestamp, i64)> = Vec::new();
     let mut instants: Vec<Timestamp> = Vec::new();
     for unit in survey.units(survey.ask.within()) {
@@ -149,8 +156,10 @@ fn first_free_gang(survey: &Survey<'_>, size: Size) -> Option<Timestamp> {
         for seat in unit.iter().filter(|seat| seat.faults.may_fit_later()) {
             starts(&survey.ask, seat, &mut instants, &mut changes);
         }
-        if let Some(at) = first_with(&mut changes, wanted) {
-            best = Some(best.map_or(at, |best| best.min(at)));
+        if let Some(at) = first_with(&mut changes, wanted)
+            && best.is_none_or(|(sooner, _)| at < sooner)
+        {
+            best = Some((at, unit));
         }
     }
     best
@@ -194,32 +203,52 @@ fn first_not_before(ask: &Ask<'_>, node: NodeIndex, hold: &Hold) -> Option<Times
     Some(Timestamp::from_unix_ms(high))
 }
 
-/// Adds the instants from which a node fits, and those from which it no longer does.
+/// Adds the instants from which a whole node fits, and those from which it no longer does.
 pub(super) fn starts(
     ask: &Ask<'_>,
     seat: &Seat,
     instants: &mut Vec<Timestamp>,
     changes: &mut Vec<(Timestamp, i64)>,
 ) {
+    let (node, stance) = ask.look(seat.index);
+    if ask.apart.granularity == Granularity::Domain || ask.cell.is_washing() {
+        judged_starts(ask, seat, instants, changes);
+        return;
+    }
+    let begun = changes.len();
+    if !stance.sick.is_empty() {
+        // Not before it is repaired.
+    } else if stance.is_involved || ask.without.is_some() {
+        gaps(ask, node, changes);
+    } else if stance.tenant.is_none() {
+        changes.push((ask.window.start, 1));
+    } else if let Some(at) = free_from(ask, stance) {
+        // Nothing but the leases on it is in the way.
+        let at = at.max(ask.window.start);
+        changes.extend(is_in_time(ask, at).then_some((at, 1)));
+    }
+    debug_assert_eq!(
+        changes[begun..],
+        {
+            let mut judged = Vec::new();
+            judged_starts(ask, seat, &mut Vec::new(), &mut judged);
+            judged
+        },
+        "a node fits between the holds on it"
+    );
+}
+
+/// The same, from a look at the node at every instant at which that can change.
+fn judged_starts(
+    ask: &Ask<'_>,
+    seat: &Seat,
+    instants: &mut Vec<Timestamp>,
+    changes: &mut Vec<(Timestamp, i64)>,
+) {
+    let (node, stance) = ask.look(seat.index);
     let mut fitted = seat.faults.fits();
     if fitted {
         changes.push((ask.window.start, 1));
-    }
-    let (node, stance) = ask.look(seat.index);
-    let is_alone = ask.apart.granularity != Granularity::Domain;
-    if stance.tenant.is_none() && !stance.is_involved && is_alone {
-        return;
-    }
-    if !stance.is_involved && is_alone {
-        // Nothing but the leases on it is in the way of a node that may fit later and is not sick.
-        let free = free_from(ask, stance).filter(|_| !fitted && stance.sick.is_empty());
-        if let Some(at) = free
-            && at > ask.window.start
-            && is_in_time(ask, at)
-        {
-            changes.push((at, 1));
-        }
-        return;
     }
     turns(ask, node, instants);
     for &at in instants.iter() {
@@ -228,6 +257,42 @@ pub(super) fn starts(
             changes.push((at, if fits { 1 } else { -1 }));
             fitted = fits;
         }
+    }
+}
+
+/// Adds when a whole node is between the holds on it for as long as the request wants it.
+fn gaps(ask: &Ask<'_>, node: &Node, changes: &mut Vec<(Timestamp, i64)>) {
+    let counts = |hold: &&Hold| {
+        let gone = ask.without.is_some_and(|gone| gone.contains(&hold.lease));
+        !gone && !hold.slots.common(node.spec.slots()).is_empty()
+    };
+    // Nothing of it is in the way from here on, as far as holds were looked at.
+    let mut free = Some(ask.window.start);
+    for hold in node.holds.iter().filter(counts) {
+        let Some((first, last)) = ask.window.kept_by(ask.request.end, hold) else {
+            continue;
+        };
+        if let (Some(from), Some(first)) = (free, first)
+            && first > from
+        {
+            add_gap(ask, (from, Some(first)), changes);
+        }
+        free = free.and_then(|from| Some(from.max(last?)));
+    }
+    if let Some(from) = free {
+        add_gap(ask, (from, None), changes);
+    }
+}
+
+fn add_gap(
+    ask: &Ask<'_>,
+    (from, until): (Timestamp, Option<Timestamp>),
+    changes: &mut Vec<(Timestamp, i64)>,
+) {
+    let until = until.filter(|at| is_in_time(ask, *at)).map(|at| (at, -1));
+    if is_in_time(ask, from) {
+        changes.push((from, 1));
+        changes.extend(until);
     }
 }
 

@@ -199,6 +199,12 @@ impl Faults {
         self.failed.within(IN_TIME)
     }
 
+    /// Whether a gang can do as little with it, for the same causes.
+    pub(super) fn weighs_as(self, other: Self) -> bool {
+        let all = |faults: Self| (faults.fits(), faults.is_eligible(), faults.may_fit_later());
+        all(self) == all(other) && self.causes == other.causes
+    }
+
     /// Whether it is only its GPUs that are too few.
     pub(super) const fn lacks_only_gpus(self) -> bool {
         const GPUS: Few = Few::of(&[

@@ -8,6 +8,7 @@
 //!   wait ──────────── earliest       ── Wait
 //! ```
 
+mod alike;
 mod ask;
 mod earliest;
 mod faults;
@@ -142,10 +143,11 @@ fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
     let is_unit = matches!(ask.request.shape, Shape::Unit { .. });
     let counted = (ask.is_present() && !is_unit).then(|| Tally::take(&ask));
     // Where too few fit it goes nowhere, and there is nothing to look for first.
-    let counted = counted.filter(|tally| tally.fit >= ask.request.shape.least_nodes());
-    let is_brief = counted.is_some();
+    let least = ask.request.shape.least_nodes();
+    let is_brief = counted.as_ref().is_some_and(|tally| tally.fit >= least);
     let mut survey = match counted {
-        Some(tally) => Survey::of_fitting(ask, tally),
+        Some(tally) if is_brief => Survey::of_fitting(ask, tally),
+        Some(tally) => Survey::of_counted(ask, tally),
         None => Survey::take(ask),
     };
     let limits = Limits::new(ask, policy);
@@ -157,11 +159,7 @@ fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
         return found.placed(&ask, &survey.tally);
     }
     if is_brief {
-        let tally = survey.tally;
-        survey = Survey {
-            tally,
-            ..Survey::take(ask)
-        };
+        survey = Survey::of_counted(ask, survey.tally);
     }
     match never::impossible_gang(&survey, least) {
         Some(reason) => never(survey.tally.explanation(Outcome::Never), reason),

@@ -3,7 +3,7 @@
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
 use super::slices::judge_slices;
-use crate::cell::{Fitness, Kind, NEVER, Node, Outlook, Party, SkuId, Stance, number};
+use crate::cell::{Fitness, Hold, Kind, NEVER, Node, Outlook, Party, SkuId, Stance, number};
 use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
@@ -21,7 +21,7 @@ pub(super) struct Verdict {
     pub(super) loose: u8,
     /// Whether it served the other side before.
     pub(super) changes_side: bool,
-    /// CPU and memory that leases have of it, where that is more than goes with their GPUs.
+    /// CPU and memory that leases have of it, where more than GPUs let now say it.
     pub(super) host: HostShare,
     /// Whole minutes from the end of the window to the next booking; nothing where there is none.
     pub(super) idle_minutes: u32,
@@ -61,7 +61,7 @@ pub(super) fn judge_kind(kind: &Kind, ask: &Ask<'_>, is_own: bool) -> Faults {
 }
 
 /// Judges all nodes of one outlook at once, for somebody who has nothing of them.
-pub(super) fn judge_outlook(outlook: &Outlook, sku: SkuId, ask: &Ask<'_>) -> Faults {
+pub(super) fn judge_outlook(outlook: &Outlook, ask: &Ask<'_>) -> Faults {
     let mut faults = judge_fitness(outlook.fitness, ask);
     for side in [Side::Internal, Side::Tenant] {
         let party = Party {
@@ -81,7 +81,6 @@ pub(super) fn judge_outlook(outlook: &Outlook, sku: SkuId, ask: &Ask<'_>) -> Fau
         free: outlook.free,
     };
     judge_gpus(&mut faults, ask, numbers);
-    judge_host(&mut faults, ask, (sku, outlook.gpus), outlook.host());
     faults
 }
 
@@ -101,7 +100,7 @@ fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     }
     let mut faults = judge_fitness(stance.condition, ask);
     let claim = match simply(stance, ask) {
-        Some(Simply { has_it }) => {
+        Some(has_it) => {
             if let (Some(tenant), true) = (stance.tenant, has_it) {
                 let party = Party {
                     account: Some(tenant.account),
@@ -120,9 +119,11 @@ fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
                 host: HostShare::default(),
             }
         }
-        None => claim(node, ask, &mut faults),
+        None => claim(node, stance, ask, &mut faults),
     };
-    judge_mates(node, ask, &mut faults);
+    if ask.apart.granularity == Granularity::Domain {
+        judge_mates(node, ask, &mut faults);
+    }
     let all = stance.all();
     let free = all
         .minus(claim.held)
@@ -169,15 +170,9 @@ pub(super) fn idle_minutes(ask: &Ask<'_>, next: Option<Timestamp>) -> u32 {
     }
 }
 
-/// What the window meets on a node where that can be told without its holds.
-struct Simply {
-    /// Whether the leases that have it now are in the way: all of them, or none.
-    has_it: bool,
-}
-
-/// Looks no further than the stance where that is enough: the bookings to come are after the
-/// window, and either all leases that have the node now are in the way or none is.
-fn simply(stance: &Stance, ask: &Ask<'_>) -> Option<Simply> {
+/// Whether the leases that have a node now are in the way: all of them, or none. Absent where only the
+/// holds on it can tell: some of them are, or bookings to come.
+pub(super) fn simply(stance: &Stance, ask: &Ask<'_>) -> Option<bool> {
     let window = &ask.window;
     let takes_its_share = ask.need == Need::Whole || ask.request.host.is_none();
     let begins_after = |next| window.until().is_some_and(|until| next >= until);
@@ -204,66 +199,7 @@ fn simply(stance: &Stance, ask: &Ask<'_>) -> Option<Simply> {
     } else {
         return None;
     };
-    Some(Simply { has_it })
-}
-
-/// Verdicts on whole nodes without bookings to come, by all that tells such nodes apart: where all of
-/// a node is asked for, it does not matter how many of its GPUs are gone.
-#[derive(Debug, Default)]
-pub(super) struct WholeNodes {
-    known: Vec<(Whole, Faults)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Whole {
-    fitness: Fitness,
-    side: Option<Side>,
-    is_own: bool,
-    has_gpus: bool,
-    is_sick: bool,
-    is_held: bool,
-    is_returning: bool,
-}
-
-impl WholeNodes {
-    /// The same as [`judge`], which is asked once for all nodes that are alike.
-    pub(super) fn judge(&mut self, node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
-        if ask.need != Need::Whole || !ask.is_present() || stance.is_involved {
-            return judge(node, stance, ask);
-        }
-        let own = |account| Some(account) == ask.account;
-        let whole = Whole {
-            fitness: stance.condition,
-            side: stance.tenant.map(|tenant| tenant.side),
-            is_own: stance.tenant.is_some_and(|tenant| own(tenant.account)),
-            has_gpus: stance.gpus > 0,
-            is_sick: !stance.sick.is_empty(),
-            is_held: !stance.held.is_empty(),
-            is_returning: !stance.returning.is_empty(),
-        };
-        let faults = match self.known.iter().find(|(other, _)| *other == whole) {
-            Some((_, faults)) => *faults,
-            None => {
-                let faults = judge(node, stance, ask).faults;
-                self.known.push((whole, faults));
-                faults
-            }
-        };
-        let verdict = Verdict {
-            faults,
-            free: stance.free(),
-            loose: stance.free().len(),
-            changes_side: stance.last_side.is_some_and(|last| last != ask.side),
-            host: HostShare::default(),
-            idle_minutes: 0,
-        };
-        debug_assert_eq!(
-            verdict,
-            judge(node, stance, ask),
-            "nodes alike are judged alike"
-        );
-        verdict
-    }
+    Some(has_it)
 }
 
 pub(super) fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
@@ -355,6 +291,10 @@ fn judge_host(faults: &mut Faults, ask: &Ask<'_>, (sku, gpus): (SkuId, u8), take
     let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
         return;
     };
+    if taken == HostShare::default() && ask.request.host.is_none() {
+        // What goes with GPUs of a node is never more than goes with all of them.
+        return;
+    }
     let all = sku.host_share(gpus);
     let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
     if lacks_host(all, taken, mine) {
@@ -382,18 +322,18 @@ struct Claim {
     next: Option<Timestamp>,
 }
 
-fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
+fn claim(node: &Node, stance: &Stance, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
     let window = &ask.window;
     let mut claim = Claim {
         held: GpuSlots::NONE,
         returning: GpuSlots::NONE,
         last_side: node.condition.last_side,
         next: None,
-        host: HostShare::default(),
+        host: host_taken(node, stance, ask),
     };
     let mut is_shared = false;
     for hold in &node.holds {
-        let side = hold.holder.class.side();
+        let side = hold.side;
         if hold.from <= window.start {
             claim.last_side = Some(side);
         }
@@ -412,11 +352,6 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
             &mut claim.held
         };
         *slots = slots.union(hold.slots);
-        if let Some(sku) = ask.cell.described(node.sku) {
-            let host = hold.host_of(sku, node.spec.gpus);
-            claim.host.cpu_milli += host.cpu_milli;
-            claim.host.memory_mib += host.memory_mib;
-        }
         is_shared |= side == ask.side && hold.from <= window.start;
         judge_neighbours(faults, ask, hold.party(), !returning, returning);
     }
@@ -425,4 +360,32 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
         claim.last_side = Some(ask.side);
     }
     claim
+}
+
+/// The most CPU and memory that leases have of a node at any instant of the window, where any of them or
+/// the request has other than what goes with its GPUs: such shares never come to more than the node has.
+pub(super) fn host_taken(node: &Node, stance: &Stance, ask: &Ask<'_>) -> HostShare {
+    let there = || node.holds.iter().filter(|hold| ask.clashes(hold));
+    // A node that is not mixed has none of those.
+    let is_odd =
+        ask.request.host.is_some() || (stance.is_mixed && there().any(|hold| hold.host.is_some()));
+    let Some(sku) = ask.cell.described(node.sku).filter(|_| is_odd) else {
+        return HostShare::default();
+    };
+    let mut most = HostShare::default();
+    for begins in there().map(|hold| hold.from.max(ask.window.start)) {
+        let lasts = |hold: &&Hold| {
+            let free = ask.window.free_after(hold);
+            hold.from <= begins && free.is_none_or(|free| begins < free)
+        };
+        let (mut cpu_milli, mut memory_mib) = (0, 0);
+        for hold in there().filter(lasts) {
+            let host = hold.host_of(sku, node.spec.gpus);
+            cpu_milli += host.cpu_milli;
+            memory_mib += host.memory_mib;
+        }
+        most.cpu_milli = most.cpu_milli.max(cpu_milli);
+        most.memory_mib = most.memory_mib.max(memory_mib);
+    }
+    most
 }

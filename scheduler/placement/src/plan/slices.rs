@@ -15,7 +15,8 @@ use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
 use super::rules::{
-    Verdict, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours, lacks_host,
+    Verdict, host_taken, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours,
+    lacks_host,
 };
 use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
 use super::small;
@@ -27,6 +28,7 @@ use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
 use leasehold_common::node_set::NodeSet;
+use leasehold_common::policy::Granularity;
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,15 +146,17 @@ pub(super) fn judge_slices(
     ask: &Ask<'_>,
 ) -> Verdict {
     let mut faults = judge_fitness(stance.condition, ask);
-    let (claim, last_side, next) = claim(node, ask, &mut faults);
-    judge_mates(node, ask, &mut faults);
+    let (mut claim, last_side, next) = claim(node, ask, &mut faults);
+    if ask.apart.granularity == Granularity::Domain {
+        judge_mates(node, ask, &mut faults);
+    }
     let offered = claim.offered(stance, Only::All);
     if !fits(wish, &offered) {
         blame(wish, &claim, stance, &mut faults);
     }
-    // Where shares are those of GPUs and slices alone, there is a share wherever there are slices.
-    let is_shared_out = ask.is_present() && !stance.is_involved;
-    if let Some(sku) = ask.cell.described(stance.sku).filter(|_| !is_shared_out) {
+    claim.host = host_taken(node, stance, ask);
+    let takes_more = claim.host != HostShare::default() || ask.request.host.is_some();
+    if let Some(sku) = ask.cell.described(stance.sku).filter(|_| takes_more) {
         let mine = ask
             .request
             .host
@@ -209,7 +213,7 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
     let mut claim = Claim::default();
     let (mut last_side, mut next) = (node.condition.last_side, None);
     for hold in &node.holds {
-        let side = hold.holder.class.side();
+        let side = hold.side;
         if hold.from <= ask.window.start {
             last_side = Some(side);
         }
@@ -235,11 +239,6 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
             *whole = whole.union(hold.whole());
         } else {
             *whole = whole.union(hold.slots);
-        }
-        if let Some(sku) = ask.cell.described(node.sku) {
-            let host = hold.host_of(sku, node.spec.gpus);
-            claim.host.cpu_milli += host.cpu_milli;
-            claim.host.memory_mib += host.memory_mib;
         }
         judge_neighbours(faults, ask, hold.party(), !returning, returning);
     }
@@ -309,10 +308,9 @@ impl Spot {
 pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Podium<Spot> {
     let mut podium = Podium::new();
     if !ask.is_present() {
-        for (node, stance) in ask.nodes() {
-            let (known, _) = ask.look(node);
-            let verdict = judge(known, stance, ask);
-            enter(ask, node, stance, &verdict, limits, &mut podium);
+        for (node, verdict) in &tally.fitting {
+            let (_, stance) = ask.look(*node);
+            enter(ask, *node, stance, verdict, limits, &mut podium);
         }
         return podium;
     }
@@ -320,7 +318,7 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
         enter_class(ask, nodes.iter().copied(), limits, &mut podium);
     }
     enter_uncarved(ask, limits, &mut podium);
-    for (node, verdict) in &tally.involved {
+    for (node, verdict) in &tally.fitting {
         let (_, stance) = ask.look(*node);
         enter(ask, *node, stance, verdict, limits, &mut podium);
     }
@@ -412,22 +410,48 @@ fn enter(
     if !verdict.faults.fits() || limits.bar(node, stance).is_some() {
         return false;
     }
-    let Some(spot) = Spot::on(ask, node) else {
-        return false;
-    };
     let (_, pool) = ask.cell.index().pools.of(node);
     let is_whole = stance.is_whole();
-    let score = Score {
+    let score = |carved: u8, slices: SliceScore| Score {
         side_changes: u32::from(verdict.changes_side),
         domains_broken: u32::from(is_whole && pool.breaks_domain()),
-        slices: Some(spot.score()),
-        gpus_stranded: u32::from(verdict.free.len() - spot.carved),
+        slices: Some(slices),
+        gpus_stranded: u32::from(verdict.free.len() - carved),
         unit_left: if is_whole { pool.whole - 1 } else { 0 },
         idle_before: u64::from(verdict.idle_minutes),
         node_index: node,
     };
-    podium.enter(score, || spot);
+    // Where on its GPUs they would go is only worked out for a node that could be among the best.
+    let (carved, slices) = at_best(ask, verdict);
+    if podium.is_beyond(&score(carved, slices)) {
+        return true;
+    }
+    let Some(spot) = Spot::on(ask, node) else {
+        return false;
+    };
+    podium.enter(score(spot.carved, spot.score()), || spot);
     true
+}
+
+/// GPUs that get their first slices, and a score that no choice of GPUs on a node beats.
+fn at_best(ask: &Ask<'_>, verdict: &Verdict) -> (u8, SliceScore) {
+    match ask.wish {
+        // All that is left of it is GPUs without slices.
+        Some(wish) if verdict.loose == verdict.free.len() * 8 => {
+            let slices = SliceScore {
+                gpus_carved: u32::from(wish.bound),
+                slices_left: u32::from(wish.bound) * 8 - wish.eighths,
+            };
+            (wish.bound, slices)
+        }
+        Some(_) | None => {
+            let slices = SliceScore {
+                gpus_carved: 0,
+                slices_left: 0,
+            };
+            (0, slices)
+        }
+    }
 }
 
 impl Spot {

@@ -32,7 +32,7 @@ pub(super) struct Spot {
 /// The best few places.
 pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Podium<Spot> {
     if !ask.is_present() {
-        return of_all(ask, limits);
+        return of_fitting(ask, &tally.fitting, limits);
     }
     let mut podium = Podium::new();
     enter_idle(ask, limits, &mut podium);
@@ -40,34 +40,47 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
         enter_parts(ask, count, limits, &mut podium);
     }
     enter_booked(ask, limits, &mut podium);
-    for (node, verdict) in &tally.involved {
+    for (node, verdict) in &tally.fitting {
         let (_, stance) = ask.look(*node);
         enter(ask, *node, stance, verdict, limits, &mut podium);
     }
     debug_assert_eq!(
         podium.best,
-        of_all(ask, &mut limits.clone()).best,
+        of_fitting(ask, &every_fitting(ask), &mut limits.clone()).best,
         "the index has the best places"
     );
     podium
 }
 
-/// The best few places, from a look at every node.
-fn of_all(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Podium<Spot> {
+/// Every node that fits, from a look at all of them.
+fn every_fitting(ask: &Ask<'_>) -> Vec<(NodeIndex, Verdict)> {
+    let verdicts = ask.nodes().map(|(index, stance)| {
+        let (node, _) = ask.look(index);
+        (index, judge(node, stance, ask))
+    });
+    verdicts
+        .filter(|(_, verdict)| verdict.faults.fits())
+        .collect()
+}
+
+/// The best few places of all that fit, in the order of their numbers.
+fn of_fitting(
+    ask: &Ask<'_>,
+    fitting: &[(NodeIndex, Verdict)],
+    limits: &mut Limits<'_>,
+) -> Podium<Spot> {
     let mut podium = Podium::new();
     let mut seen = BTreeSet::new();
-    for (node, stance) in ask.nodes() {
-        let (known, _) = ask.look(node);
-        let verdict = judge(known, stance, ask);
+    for (node, verdict) in fitting {
+        let (_, stance) = ask.look(*node);
         if stance.is_whole() {
-            let (pool, _) = ask.cell.index().pools.of(node);
+            let (pool, _) = ask.cell.index().pools.of(*node);
             let twin = (pool, stance.condition.owner, stance.last_side, stance.gpus);
-            let fits = verdict.faults.fits() && limits.bar(node, stance).is_none();
-            if !fits || !seen.insert(twin) {
+            if limits.bar(*node, stance).is_some() || !seen.insert(twin) {
                 continue;
             }
         }
-        enter(ask, node, stance, &verdict, limits, &mut podium);
+        enter(ask, *node, stance, verdict, limits, &mut podium);
     }
     podium
 }

@@ -1,16 +1,16 @@
 //! One look over every node of a SKU, in topology order: what gangs are planned from.
 
+use super::alike::Alike;
 use super::ask::Ask;
 use super::earliest::free_from;
-use super::faults::{Cause, Faults};
+use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
-use super::rules::{WholeNodes, judge};
+use super::rules::{Verdict, judge};
 use super::tally::Tally;
-use crate::cell::PoolId;
+use crate::cell::Stance;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix};
-use std::collections::BTreeMap;
 
 /// A node, judged.
 #[derive(Debug, Clone, Copy)]
@@ -23,9 +23,9 @@ pub(super) struct Seat {
     /// Whether it is a domain of its own.
     pub(super) is_domain: bool,
     pub(super) idle_minutes: u32,
-    /// Its pool, counted through the survey: pools stand by their first node.
+    /// Its pool: pools stand by the first node of their domain or rack.
     pub(super) pool: u32,
-    /// The hall, row, rack and domain it stands in, counted through the cell.
+    /// The hall, row, rack and domain it stands in, by the places of their first nodes.
     units: [u32; 4],
 }
 
@@ -55,84 +55,77 @@ impl<'a> Survey<'a> {
     pub(super) fn take(ask: Ask<'a>) -> Self {
         let mut tally = Tally::of_others(&ask);
         let mut seats = Vec::with_capacity(ask.sku.map_or(0, |(_, index)| index.nodes as usize));
-        let mut units = [0; 4];
-        let mut pool_ids = Numbers::default();
-        let mut alike: Vec<(Alike, u32)> = Vec::new();
-        let mut known = WholeNodes::default();
-        let pools = &ask.cell.index().pools;
-        for (index, shared) in ask.cell.steps() {
-            for number in &mut units[usize::from(shared)..] {
-                *number += 1;
-            }
-            let (node, stance) = ask.look(index);
-            if ask.sku.is_none_or(|(sku, _)| sku != stance.sku) {
-                continue;
-            }
+        let mut counts: Vec<(Counted, u32)> = Vec::new();
+        let mut known = Alike::new(&ask);
+        for (stance, place) in places(ask) {
+            let (node, _) = ask.look(place.index);
             if !ask.reaches(node) {
                 tally.count(Faults::ELSEWHERE, 1);
                 continue;
             }
             let verdict = known.judge(node, stance, &ask);
             count_alike(
-                &mut alike,
-                Alike {
+                &mut counts,
+                Counted {
                     faults: verdict.faults,
                     gpus: stance.gpus,
-                    free: verdict.free.len(),
+                    free: verdict.loose,
                 },
             );
-            let (id, packed) = pools.of(index);
-            seats.push(Seat {
-                index,
-                faults: verdict.faults,
-                changes_side: verdict.changes_side,
-                breaks_domain: stance.is_whole() && packed.breaks_domain(),
-                is_domain: packed.level != Locality::Domain,
-                idle_minutes: verdict.idle_minutes,
-                pool: pool_ids.of(id),
-                units,
-            });
+            seats.push(place.seat(&ask, stance, verdict.faults, &verdict));
         }
-        for (kind, nodes) in alike {
+        for (kind, nodes) in counts {
             tally.enter(kind.faults, kind.gpus, kind.free, nodes, &ask);
         }
         Self { ask, seats, tally }
     }
 
-    /// Only the nodes that fit, with all of them counted, where what nodes are now decides: a node
-    /// that somebody has, and that nothing is booked on, is passed over without being judged.
+    /// Only the nodes that fit, with all of them counted, where what nodes are now decides and all of a
+    /// node is asked for: one that somebody has, or will before the end, is passed over without being
+    /// judged.
     pub(super) fn of_fitting(ask: Ask<'a>, tally: Tally) -> Self {
         let mut seats = Vec::with_capacity(tally.fit as usize);
-        let mut units = [0; 4];
-        let mut pool_ids = Numbers::default();
-        let mut known = WholeNodes::default();
-        let pools = &ask.cell.index().pools;
-        for (index, shared) in ask.cell.steps() {
-            for number in &mut units[usize::from(shared)..] {
-                *number += 1;
-            }
-            let stance = ask.cell.index().stance(index);
-            let stance = stance.expect("every node of the cell stands");
-            let is_taken = stance.tenant.is_some() && !stance.is_involved;
-            if is_taken || ask.sku.is_none_or(|(sku, _)| sku != stance.sku) {
+        let mut known = Alike::new(&ask);
+        for (stance, place) in places(ask) {
+            if stance.tenant.is_some() || (is_booked(&ask, stance) && !ask.cell.is_washing()) {
                 continue;
             }
-            let (node, _) = ask.look(index);
+            let (node, _) = ask.look(place.index);
             let verdict = known.judge(node, stance, &ask);
-            if !verdict.faults.fits() {
-                continue;
+            if verdict.faults.fits() {
+                seats.push(place.seat(&ask, stance, verdict.faults, &verdict));
             }
-            let (id, packed) = pools.of(index);
-            seats.push(Seat {
-                index,
-                faults: verdict.faults,
-                changes_side: verdict.changes_side,
-                breaks_domain: stance.is_whole() && packed.breaks_domain(),
-                is_domain: packed.level != Locality::Domain,
-                idle_minutes: verdict.idle_minutes,
-                pool: pool_ids.of(id),
-                units,
-            });
+        }
+        Self { ask, seats, tally }
+    }
+
+    /// Every node of the SKU, with all of them counted, where what nodes are now decides and all of a node
+    /// is asked for. Of a node that is booked before the end it is told that it is taken, and not by whom.
+    pub(super) fn of_counted(ask: Ask<'a>, tally: Tally) -> Self {
+        let mut seats = Vec::with_capacity(ask.sku.map_or(0, |(_, index)| index.nodes as usize));
+        let mut known = Alike::new(&ask);
+        for (stance, place) in places(ask) {
+            let (node, _) = ask.look(place.index);
+            // A cell that was not told the time may have bookings that have begun since.
+            let is_to_come = stance.next.is_some_and(|next| next > ask.window.now);
+            let is_plain = is_to_come && !stance.is_mixed && !ask.cell.is_washing();
+            let is_booked = is_plain && is_booked(&ask, stance);
+            let unbooked = Stance {
+                next: stance.next.filter(|_| !is_booked),
+                ..*stance
+            };
+            let verdict = known.judge(node, &unbooked, &ask);
+            let faults = if is_booked {
+                verdict.faults.with(Rule::Taken, Cause::Held)
+            } else {
+                verdict.faults
+            };
+            debug_assert!(
+                faults.weighs_as(judge(node, stance, &ask).faults),
+                "what is booked is in the way as what is taken: {faults:?}, {:?}",
+                judge(node, stance, &ask).faults
+            );
+            seats.push(place.seat(&ask, stance, faults, &verdict));
         }
         Self { ask, seats, tally }
     }
@@ -140,6 +133,7 @@ impl<'a> Survey<'a> {
     /// The nodes of it that fit at a later start; only they are counted.
     pub(super) fn at(&self, start: Timestamp) -> Self {
         let ask = self.ask.at(start);
+        let mut known = Alike::new(&ask);
         let seats = self.seats.iter().filter_map(|seat| {
             let (node, stance) = ask.look(seat.index);
             let is_simple = !stance.is_involved && stance.tenant.is_some();
@@ -147,7 +141,7 @@ impl<'a> Survey<'a> {
             if !seat.faults.may_fit_later() || is_taken() {
                 return None;
             }
-            let verdict = judge(node, stance, &ask);
+            let verdict = known.judge(node, stance, &ask);
             verdict.faults.fits().then_some(Seat {
                 faults: verdict.faults,
                 changes_side: verdict.changes_side,
@@ -203,39 +197,66 @@ impl<'a> Survey<'a> {
 
 /// What nodes are counted by: most of a cell is one of a dozen of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Alike {
+struct Counted {
     faults: Faults,
     gpus: u8,
     free: u8,
 }
 
-fn count_alike(counts: &mut Vec<(Alike, u32)>, node: Alike) {
+fn count_alike(counts: &mut Vec<(Counted, u32)>, node: Counted) {
     match counts.iter_mut().find(|(other, _)| *other == node) {
         Some((_, nodes)) => *nodes += 1,
         None => counts.push((node, 1)),
     }
 }
 
-/// Pools counted through a survey, in the order in which they came up.
-#[derive(Debug, Default)]
-struct Numbers {
-    known: BTreeMap<PoolId, u32>,
-    /// Neighbours are mostly of one pool.
-    last: Option<(PoolId, u32)>,
+/// Where a node stands: every unit by the place, in topology order, of its first node.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    index: NodeIndex,
+    units: [u32; 4],
 }
 
-impl Numbers {
-    fn of(&mut self, id: PoolId) -> u32 {
-        if let Some((last, number)) = self.last
-            && last == id
-        {
-            return number;
+impl Place {
+    fn seat(self, ask: &Ask<'_>, stance: &Stance, faults: Faults, verdict: &Verdict) -> Seat {
+        let (_, pool) = ask.cell.index().pools.of(self.index);
+        let [_, _, rack, domain] = self.units;
+        let is_domain = pool.level != Locality::Domain;
+        Seat {
+            index: self.index,
+            faults,
+            changes_side: verdict.changes_side,
+            breaks_domain: stance.is_whole() && pool.breaks_domain(),
+            is_domain,
+            idle_minutes: verdict.idle_minutes,
+            // A rack can have both kinds of pools.
+            pool: if is_domain { 2 * rack + 1 } else { 2 * domain },
+            units: self.units,
         }
-        let next = count(self.known.len());
-        let number = *self.known.entry(id).or_insert(next);
-        self.last = Some((id, number));
-        number
     }
+}
+
+/// The nodes of the SKU that is asked for, in topology order.
+fn places<'a>(ask: Ask<'a>) -> impl Iterator<Item = (&'a Stance, Place)> {
+    let wanted = ask.sku.map(|(sku, _)| sku);
+    let mut units = [0; 4];
+    (0..)
+        .zip(ask.cell.steps())
+        .filter_map(move |(place, (index, shared))| {
+            for unit in &mut units[usize::from(shared)..] {
+                *unit = place;
+            }
+            let stance = ask.cell.index().stance(index);
+            let stance = stance.expect("every node of the cell stands");
+            (Some(stance.sku) == wanted).then_some((stance, Place { index, units }))
+        })
+}
+
+/// Whether a booking to come begins while the request would want the node.
+fn is_booked(ask: &Ask<'_>, stance: &Stance) -> bool {
+    let until = ask.window.until();
+    let begins_before = |next| until.is_none_or(|until| next < until);
+    stance.next.is_some_and(begins_before)
 }
 
 /// A number of nodes. A cell has at most a million, so it always fits.

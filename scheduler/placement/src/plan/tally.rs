@@ -1,6 +1,7 @@
 //! Nodes counted by what they fail. A decision about the present counts all nodes of a kind at once,
 //! and those with bookings to come by their outlook, so that it does not look at each of them.
 
+use super::alike::Alike;
 use super::ask::Ask;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
@@ -35,8 +36,8 @@ pub(super) struct Tally {
     pub(super) loose: Loose,
     /// Nodes that may serve the request's side and are large enough.
     pub(super) eligible: u32,
-    /// Nodes that are not in the index by room and fit all the same.
-    pub(super) involved: Vec<(NodeIndex, Verdict)>,
+    /// Nodes that fit and are not found in the index by their room: for a start to come, all that fit.
+    pub(super) fitting: Vec<(NodeIndex, Verdict)>,
     /// The first node that only watts are missing for, where they were asked about.
     pub(super) short_of_watts: Option<NodeIndex>,
 }
@@ -68,13 +69,16 @@ impl Tally {
             for (verdict, stance, nodes) in judged_classes(ask) {
                 tally.enter(verdict.faults, stance.gpus, verdict.loose, nodes, ask);
             }
-            let involved = tally.enter_involved(ask);
+            let fitting = tally.enter_involved(ask);
             debug_assert_eq!(
                 tally,
-                Self::of_all(ask),
+                Self {
+                    fitting: Vec::new(),
+                    ..Self::of_all(ask)
+                },
                 "every node is counted by its kind"
             );
-            tally.involved = involved;
+            tally.fitting = fitting;
             tally
         } else {
             Self::of_all(ask)
@@ -84,7 +88,7 @@ impl Tally {
     /// Counts nodes with bookings to come or in several hands, and says which fit that the index does
     /// not have by when they are booked.
     fn enter_involved(&mut self, ask: &Ask<'_>) -> Vec<(NodeIndex, Verdict)> {
-        let Some((sku, index)) = ask.sku else {
+        let Some((_, index)) = ask.sku else {
             return Vec::new();
         };
         let mut one_by_one: Vec<NodeIndex> = Vec::new();
@@ -96,7 +100,7 @@ impl Tally {
             for (outlook, nodes) in index.ahead.census.at(until) {
                 let mine = own.map_or(0, |own| own.census.count(outlook, until));
                 if nodes > mine {
-                    let faults = judge_outlook(outlook, sku, ask);
+                    let faults = judge_outlook(outlook, ask);
                     self.enter(faults, outlook.gpus, outlook.free, nodes - mine, ask);
                 }
             }
@@ -126,8 +130,14 @@ impl Tally {
     /// Counts every node of the cell one by one.
     fn of_all(ask: &Ask<'_>) -> Self {
         let mut tally = Self::of_others(ask);
-        for (node, _) in ask.nodes() {
-            tally.enter_node(node, ask);
+        let mut known = Alike::new(ask);
+        for (index, stance) in ask.nodes() {
+            let (node, _) = ask.look(index);
+            let verdict = known.judge(node, stance, ask);
+            tally.enter(verdict.faults, stance.gpus, verdict.loose, 1, ask);
+            if verdict.faults.fits() {
+                tally.fitting.push((index, verdict));
+            }
         }
         tally
     }

@@ -1,7 +1,7 @@
 //! Why a request waits, until when, and what would let it go on.
 
 use super::ask::{Ask, Need};
-use super::earliest::{first_node, first_of_gang};
+use super::earliest::{First, first_node, first_of_gang};
 use super::faults::Cause;
 use super::gang::{self as gangs, Size};
 use super::limits::Limits;
@@ -100,11 +100,20 @@ pub(super) fn gang(
         .chain(causes(ask, tally, stand.enough, &asked))
         .chain(not_before(ask))
         .collect();
-    if let Some((at, nodes)) = first_of_gang(survey, size, policy) {
+    if let Some(First { at, nodes }) = first_of_gang(survey, size, policy) {
         why.earliest = Some(at);
         let mut ends = BTreeSet::new();
-        for node in nodes.iter() {
-            leases_that_end(ask, &ask.at(at), node, None, &mut ends);
+        let then = ask.at(at);
+        for node in nodes {
+            let (known, stance) = ask.look(node);
+            // Where every lease on it ends after those that will be named, it says nothing more.
+            let is_late = ends.len() >= LEASES_NAMED
+                && ends
+                    .last()
+                    .is_some_and(|(last, _): &(Timestamp, LeaseId)| stance.ends.0 > *last);
+            if !is_late && judge(known, stance, &then).faults.fits() {
+                leases_that_end(ask, &then, node, None, &mut ends);
+            }
         }
         why.unblocked_by = named(ends);
     }
@@ -370,8 +379,14 @@ fn leases_that_end(
             .window
             .free_after(hold)
             .is_some_and(|free| free <= then.window.start);
+        // Only the first few are named, and a gang can wait for thousands.
+        let is_named = |to| {
+            let last = ends.last().filter(|_| ends.len() >= LEASES_NAMED);
+            last.is_none_or(|last| (to, hold.lease) < *last)
+        };
         if let Some(to) = hold.to
             && is_over
+            && is_named(to)
             && now.on(node).window.clashes(hold)
         {
             ends.insert((to, hold.lease));

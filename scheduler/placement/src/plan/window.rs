@@ -92,6 +92,27 @@ impl Window {
         begins_before && lasts_into
     }
 
+    /// From when on, and until when, a request that starts clashes with a hold: always before where the
+    /// first is absent, and always after where the last is. Absent where it never does.
+    pub(super) fn kept_by(
+        &self,
+        end: End,
+        hold: &Hold,
+    ) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
+        let first = match end {
+            End::After(length) => {
+                let span =
+                    Span::from_millis(length.millis().saturating_add(self.turnaround.millis()));
+                // Instants begin with the epoch: before it there is no start.
+                let is_ever_over = Timestamp::EPOCH + span <= hold.from;
+                is_ever_over.then(|| (hold.from - span) + Span::from_millis(1))
+            }
+            End::At(until) if until + self.turnaround <= hold.from => return None,
+            End::At(_) | End::Open => None,
+        };
+        Some((first, self.free_after(hold)))
+    }
+
     /// The starts at which it changes whether a request clashes with a hold: the first that is
     /// after it, and, for a window of fixed length, the first that is no longer before it.
     pub(super) fn turns(&self, end: End, hold: &Hold) -> impl Iterator<Item = Timestamp> {
