@@ -7,8 +7,10 @@
 //! the hardware has come back. A booking without an end has no pass until it gets one.
 //!
 //! What was booked keeps its hour, so nobody who comes later delays it. A new leader, and whoever
-//! changes the rates, counts all passes again, those first that somebody waits for soonest; where
-//! the rates leave too little room, what is booked behind a lease is kept and the rate is not.
+//! changes the rates, counts all passes again: of those that can begin in an hour the ones that
+//! somebody waits for soonest, by earliest deadline first, which keeps every deadline that can be kept
+//! below one place (Liu and Layland, 1973). Where the rates leave too little room, what is booked
+//! behind a lease is kept and the rate is not.
 
 use super::book_error::BookError;
 use super::booking::Booking;
@@ -19,7 +21,10 @@ use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::policy::Policy;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Prefix;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The end of a lease on a node.
+type End = (Timestamp, LeaseId, NodeIndex);
 
 /// The passes below every place that has a rate.
 #[derive(Debug, Clone, Default)]
@@ -103,37 +108,76 @@ impl Cell {
         for passes in self.washing.places.values_mut() {
             *passes = Passes::new(passes.per_hour());
         }
-        let mut all: Vec<(Option<Timestamp>, Timestamp, LeaseId, NodeIndex)> = Vec::new();
+        let (mut waited_for, mut others) = (Vec::new(), Vec::new());
         for (index, node) in self.in_order() {
             for hold in &node.holds {
-                let deadline = self.deadline(node, hold);
-                all.extend(hold.to.map(|to| (deadline, to, hold.lease, index)));
+                let Some(to) = hold.to else {
+                    continue;
+                };
+                let end = (to, hold.lease, index);
+                match self.deadline(node, hold) {
+                    Some(by) if hold.holder.is_let => waited_for.push((by.max(to), end)),
+                    Some(_) | None => others.push((end, hold.holder.is_let)),
+                }
             }
         }
-        // Those that nobody waits for come last.
-        all.sort_by_key(|(deadline, to, lease, node)| {
-            (deadline.is_none(), *deadline, *to, *lease, *node)
-        });
         self.index.begin_many();
-        for (deadline, to, lease, index) in all {
-            let node = self.node(index).expect("it was just seen");
-            let holds = node.holds.iter();
-            let is_let = holds.clone().any(|h| h.lease == lease && h.holder.is_let);
+        self.count_in_time(waited_for);
+        others.sort_unstable();
+        for ((to, lease, index), is_let) in others {
             let pass = if is_let {
                 let pass = self.first_pass(index, to);
-                let pass = deadline.map_or(pass, |by| pass.min(by.max(to)));
                 self.count_pass(index, pass);
                 pass
             } else {
                 to
             };
-            let node = self.node_mut(index).expect("it was just seen");
-            for hold in node.holds.iter_mut().filter(|hold| hold.lease == lease) {
-                hold.pass = Some(pass);
-            }
-            self.restance(index);
+            self.set_pass(lease, index, pass);
         }
         self.index.end_many();
+    }
+
+    /// Counts the passes that somebody waits for, each by when it must begin: hour after hour those that
+    /// can begin, the most urgent first, and what can wait no longer whether there is room or not.
+    fn count_in_time(&mut self, mut passes: Vec<(Timestamp, End)>) {
+        passes.sort_unstable_by_key(|(_, (to, _, _))| Hour::containing(*to));
+        let mut passes = passes.into_iter().peekable();
+        let mut waiting: BTreeSet<(Timestamp, End)> = BTreeSet::new();
+        let mut hour = Hour(0);
+        while let Some(next) = passes.peek().map(|(_, (to, _, _))| Hour::containing(*to)) {
+            hour = if waiting.is_empty() { next } else { hour };
+            while let Some(one) = passes.next_if(|(_, (to, _, _))| Hour::containing(*to) <= hour) {
+                waiting.insert(one);
+            }
+            self.count_in_hour(hour, &mut waiting);
+            hour = hour.next();
+        }
+        while !waiting.is_empty() {
+            self.count_in_hour(hour, &mut waiting);
+            hour = hour.next();
+        }
+    }
+
+    fn count_in_hour(&mut self, hour: Hour, waiting: &mut BTreeSet<(Timestamp, End)>) {
+        let all = std::mem::take(waiting);
+        for (by, (to, lease, index)) in all {
+            let has_room = self.places_above(index).all(|place| place.room(hour) > 0);
+            if has_room || Hour::containing(by) <= hour {
+                let pass = to.max(hour.begins());
+                self.count_pass(index, pass);
+                self.set_pass(lease, index, pass);
+            } else {
+                waiting.insert((by, (to, lease, index)));
+            }
+        }
+    }
+
+    fn set_pass(&mut self, lease: LeaseId, index: NodeIndex, pass: Timestamp) {
+        let node = self.node_mut(index).expect("its holds were just seen");
+        for hold in node.holds.iter_mut().filter(|hold| hold.lease == lease) {
+            hold.pass = Some(pass);
+        }
+        self.restance(index);
     }
 
     /// Counts a pass on each node of a booking that ends then; says when each begins that has to wait.
@@ -244,7 +288,9 @@ impl Cell {
             let theirs = next.party();
             let wanted = next.wants_of(hold.slots, &hold.pieces, theirs.side == party.side);
             let meets = !wanted.is_empty() || !party.may_share_node(theirs, apart);
-            next.holder.is_let && next.lease != hold.lease && next.from >= to && meets
+            // What has ended waits for nothing, least of all what was ended before its start.
+            let waits = next.holder.is_let && next.lease != hold.lease && !next.awaiting_return;
+            waits && next.from >= to && meets
         });
         later.next().map(|next| next.from - self.washing.turnaround)
     }
