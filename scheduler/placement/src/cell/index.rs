@@ -114,6 +114,9 @@ pub(crate) struct Index {
     skus: Vec<SkuIndex>,
     /// By node index.
     entries: Vec<Option<Entry>>,
+    /// Nodes that no lease has now: a bit each, by node index, so that whoever looks for whole nodes
+    /// passes over the others without reading how they stand.
+    vacant: Vec<u64>,
     /// When bookings to come begin.
     starts: BTreeSet<(Timestamp, NodeIndex)>,
     pub(crate) pools: Pools,
@@ -209,6 +212,7 @@ impl Index {
         let at = node.as_usize();
         if self.entries.len() <= at {
             self.entries.resize(at + 1, None);
+            self.vacant.resize(at / 64 + 1, 0);
         }
         if self.entries[at] == entry {
             return;
@@ -241,7 +245,16 @@ impl Index {
             was.map(|next| self.starts.remove(&(next, node)));
             is.map(|next| self.starts.insert((next, node)));
         }
+        let is_vacant = stands.is_some_and(|stance| stance.tenant.is_none());
+        self.vacant[at / 64] &= !(1 << (at % 64));
+        self.vacant[at / 64] |= u64::from(is_vacant) << (at % 64);
         self.entries[at] = entry;
+    }
+
+    /// Whether no lease has a node now.
+    pub(crate) fn is_vacant(&self, node: NodeIndex) -> bool {
+        let at = node.as_usize();
+        self.vacant[at / 64] >> (at % 64) & 1 == 1
     }
 
     /// Enters what is to come on a node.
@@ -352,6 +365,7 @@ impl Index {
             fresh.set(NodeIndex(node), entry.clone());
         }
         assert_eq!(self.starts, fresh.starts, "bookings to come stand by start");
+        assert_eq!(self.vacant, fresh.vacant, "what nobody has is known");
         for (kept, counted) in self.skus.iter().zip(&fresh.skus) {
             assert_eq!((kept.nodes, kept.sides), (counted.nodes, counted.sides));
             assert_eq!(kept.census, counted.census, "nodes are counted by kind");

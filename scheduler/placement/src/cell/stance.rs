@@ -78,6 +78,8 @@ pub(crate) struct Stance {
     pub(crate) is_mixed: bool,
     /// Whether leases that have it now have slices of its GPUs.
     pub(crate) is_carved: bool,
+    /// Its kind as one number, told apart from those of all other kinds.
+    pub(crate) kind: u64,
     /// Whether there is more to it than that: leases are booked on it that have not begun, several
     /// accounts have some of it, or leases have CPU and memory out of proportion. Such a node is judged by its holds.
     pub(crate) is_involved: bool,
@@ -124,6 +126,31 @@ pub(crate) struct Kind {
     pub(crate) side: Option<Side>,
 }
 
+impl Kind {
+    /// The kind as a number: 8 bits for what it is fit for, and 5 for each count of GPUs, of which a node
+    /// has at most 16.
+    const fn number(&self) -> u64 {
+        let fitness = self.fitness;
+        let side = match self.side {
+            None => 0,
+            Some(Side::Internal) => 1,
+            Some(Side::Tenant) => 2,
+        };
+        let flags = (fitness.barred as u64) << 3
+            | (fitness.cleaning as u64) << 2
+            | (fitness.flagged as u64) << 1
+            | fitness.silent as u64;
+        let mut number = (fitness.owner as u64) << 6 | flags << 2 | side;
+        let counts = [self.gpus, self.sick, self.held, self.returning, self.free];
+        let mut at = 0;
+        while at < counts.len() {
+            number = number << 5 | counts[at] as u64;
+            at += 1;
+        }
+        number
+    }
+}
+
 impl Stance {
     pub(crate) fn of(node: &Node, now: Timestamp) -> Self {
         let all = node.spec.slots();
@@ -141,6 +168,7 @@ impl Stance {
             next: None,
             is_mixed: false,
             is_carved: false,
+            kind: 0,
             is_involved: false,
         };
         for (at, hold) in node.holds.iter().enumerate() {
@@ -173,6 +201,7 @@ impl Stance {
             }
         }
         stance.is_involved = stance.is_mixed || stance.next.is_some();
+        stance.kind = stance.kind().number();
         stance
     }
 

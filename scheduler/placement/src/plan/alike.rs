@@ -4,22 +4,21 @@
 //! a kind fails all do. Where every node has to be looked at, as for a gang or for a start to come, that
 //! look is a stance read and a number compared.
 
-use super::ask::{Ask, Need};
+use super::ask::Ask;
 use super::faults::Faults;
 use super::rules::{Verdict, idle_minutes, judge, simply};
 use crate::cell::{Node, Stance};
-use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::policy::Granularity;
 
 /// How many kinds are remembered. Two that fall together are found again in turns.
-const KINDS: usize = 512;
+const KINDS: usize = 1024;
 
 /// What is known of each kind, for one ask.
 #[derive(Debug)]
 pub(super) struct Alike {
-    /// By a number made of everything that tells kinds apart.
-    known: Vec<Option<(u64, Faults)>>,
+    /// By a number made of everything that tells kinds apart: the faults, and what is loose.
+    known: Vec<Option<(u64, Faults, u8)>>,
     /// Whether nodes of a kind are alike to this ask at all.
     is_apt: bool,
 }
@@ -42,14 +41,18 @@ impl Alike {
         let Some(has_it) = is_simple.then(|| simply(stance, ask)).flatten() else {
             return judge(node, stance, ask);
         };
-        let key = number(stance, ask, has_it);
-        let at = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % KINDS;
-        let faults = match self.known[at] {
-            Some((known, faults)) if known == key => faults,
+        let is_own = stance
+            .tenant
+            .is_some_and(|t| Some(t.account) == ask.account);
+        let kind = stance.kind << 2 | u64::from(is_own) << 1 | u64::from(has_it);
+        // Multiplied by 2^64 over the golden ratio the high bits of neighbours lie far apart (Knuth, TAOCP 6.4).
+        let at = (kind.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % KINDS;
+        let (faults, loose) = match self.known[at] {
+            Some((known, faults, loose)) if known == kind => (faults, loose),
             Some(_) | None => {
-                let faults = judge(node, stance, ask).faults;
-                self.known[at] = Some((key, faults));
-                faults
+                let Verdict { faults, loose, .. } = judge(node, stance, ask);
+                self.known[at] = Some((kind, faults, loose));
+                (faults, loose)
             }
         };
         let held = if has_it {
@@ -61,7 +64,7 @@ impl Alike {
         let verdict = Verdict {
             faults,
             free,
-            loose: ask.loose(free.len()),
+            loose,
             changes_side: stance.last_side.is_some_and(|last| last != ask.side),
             host: HostShare::default(),
             idle_minutes: idle_minutes(ask, stance.next),
@@ -76,51 +79,4 @@ impl Alike {
         );
         verdict
     }
-}
-
-/// Everything that tells kinds of nodes apart, as one number. Where all of a node is asked for it does
-/// not matter how many of its GPUs are gone, and counting them would only make more kinds.
-fn number(stance: &Stance, ask: &Ask<'_>, has_it: bool) -> u64 {
-    let fitness = stance.condition;
-    let side = match stance.tenant {
-        None => 0,
-        Some(tenant) => match tenant.side {
-            Side::Internal => 1,
-            Side::Tenant => 2,
-        },
-    };
-    let is_own = stance
-        .tenant
-        .is_some_and(|tenant| Some(tenant.account) == ask.account);
-    let gpus = |slots: GpuSlots| {
-        let count = slots.len();
-        u64::from(if ask.need == Need::Whole {
-            count.min(1)
-        } else {
-            count
-        })
-    };
-    let flags = [
-        fitness.barred,
-        fitness.cleaning,
-        fitness.flagged,
-        fitness.silent,
-        is_own,
-        has_it,
-    ];
-    let flags = flags
-        .into_iter()
-        .fold(0, |bits, flag| bits << 1 | u64::from(flag));
-    let numbers = [
-        fitness.owner as u64,
-        side,
-        u64::from(stance.gpus),
-        gpus(stance.sick),
-        gpus(stance.held),
-        gpus(stance.returning),
-        gpus(stance.free()),
-    ];
-    numbers
-        .into_iter()
-        .fold(flags, |bits, number| bits << 5 | number)
 }

@@ -206,7 +206,7 @@ impl<'a> Ask<'a> {
     /// Whether whoever has something of a node keeps everybody else off it, and all nodes are needed
     /// until the same instant: then how a node stands until then says all that is asked of it.
     pub(super) fn stands_alone(&self) -> bool {
-        self.apart == Isolation::default() && self.wish.is_none() && !self.cell.is_washing()
+        self.apart == Isolation::default() && !self.cell.is_washing()
     }
 
     /// Whether a node is found by when its first booking begins: nobody has it, and that is after

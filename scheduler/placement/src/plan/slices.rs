@@ -377,6 +377,7 @@ fn enter_uncarved(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Sp
     let mut places = Podium::new();
     small::enter_idle(&whole, limits, &mut places);
     small::enter_parts(&whole, gpus, limits, &mut places);
+    small::enter_booked(&whole, limits, &mut places);
     for (score, place) in places.best {
         // Those beside whose slices it may be were entered by class; of others' nodes, whole GPUs do.
         let theirs = ask.cell.carved().account_on(place.node);

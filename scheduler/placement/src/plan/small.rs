@@ -170,7 +170,7 @@ pub(super) fn enter_parts(
 }
 
 /// Nodes that nobody has until after the window, by when they are booked.
-fn enter_booked(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
+pub(super) fn enter_booked(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
     let (Some((_, index)), Some(until)) = (ask.sku, ask.window.until()) else {
         return;
     };

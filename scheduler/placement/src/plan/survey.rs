@@ -57,7 +57,7 @@ impl<'a> Survey<'a> {
         let mut seats = Vec::with_capacity(ask.sku.map_or(0, |(_, index)| index.nodes as usize));
         let mut counts: Vec<(Counted, u32)> = Vec::new();
         let mut known = Alike::new(&ask);
-        for (stance, place) in places(ask) {
+        for (stance, place) in places(ask, |_| true) {
             let (node, _) = ask.look(place.index);
             if !ask.reaches(node) {
                 tally.count(Faults::ELSEWHERE, 1);
@@ -86,8 +86,8 @@ impl<'a> Survey<'a> {
     pub(super) fn of_fitting(ask: Ask<'a>, tally: Tally) -> Self {
         let mut seats = Vec::with_capacity(tally.fit as usize);
         let mut known = Alike::new(&ask);
-        for (stance, place) in places(ask) {
-            if stance.tenant.is_some() || (is_booked(&ask, stance) && !ask.cell.is_washing()) {
+        for (stance, place) in places(ask, |node| ask.cell.index().is_vacant(node)) {
+            if is_booked(&ask, stance) && !ask.cell.is_washing() {
                 continue;
             }
             let (node, _) = ask.look(place.index);
@@ -104,7 +104,7 @@ impl<'a> Survey<'a> {
     pub(super) fn of_counted(ask: Ask<'a>, tally: Tally) -> Self {
         let mut seats = Vec::with_capacity(ask.sku.map_or(0, |(_, index)| index.nodes as usize));
         let mut known = Alike::new(&ask);
-        for (stance, place) in places(ask) {
+        for (stance, place) in places(ask, |_| true) {
             let (node, _) = ask.look(place.index);
             // A cell that was not told the time may have bookings that have begun since.
             let is_to_come = stance.next.is_some_and(|next| next > ask.window.now);
@@ -236,20 +236,27 @@ impl Place {
     }
 }
 
-/// The nodes of the SKU that is asked for, in topology order.
-fn places<'a>(ask: Ask<'a>) -> impl Iterator<Item = (&'a Stance, Place)> {
-    let wanted = ask.sku.map(|(sku, _)| sku);
+/// The nodes of the SKU that is asked for, of those that are wanted, in topology order.
+fn places<'a>(
+    ask: Ask<'a>,
+    is_wanted: impl Fn(NodeIndex) -> bool,
+) -> impl Iterator<Item = (&'a Stance, Place)> {
+    let sku = ask.sku.map(|(sku, _)| sku);
     let mut units = [0; 4];
-    (0..)
-        .zip(ask.cell.steps())
-        .filter_map(move |(place, (index, shared))| {
+    let steps = (0..).zip(ask.cell.steps());
+    steps.filter_map(move |(place, (index, shared))| {
+        if shared < 4 {
             for unit in &mut units[usize::from(shared)..] {
                 *unit = place;
             }
-            let stance = ask.cell.index().stance(index);
-            let stance = stance.expect("every node of the cell stands");
-            (Some(stance.sku) == wanted).then_some((stance, Place { index, units }))
-        })
+        }
+        if !is_wanted(index) {
+            return None;
+        }
+        let stance = ask.cell.index().stance(index);
+        let stance = stance.expect("every node of the cell stands");
+        (Some(stance.sku) == sku).then_some((stance, Place { index, units }))
+    })
 }
 
 /// Whether a booking to come begins while the request would want the node.

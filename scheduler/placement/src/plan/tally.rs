@@ -101,7 +101,8 @@ impl Tally {
                 let mine = own.map_or(0, |own| own.census.count(outlook, until));
                 if nodes > mine {
                     let faults = judge_outlook(outlook, ask);
-                    self.enter(faults, outlook.gpus, outlook.free, nodes - mine, ask);
+                    let loose = ask.loose(outlook.free);
+                    self.enter(faults, outlook.gpus, loose, nodes - mine, ask);
                 }
             }
             one_by_one.extend(&index.mixed);

@@ -390,6 +390,9 @@ fn leases_that_end(
             && now.on(node).window.clashes(hold)
         {
             ends.insert((to, hold.lease));
+            if ends.len() > LEASES_NAMED {
+                ends.pop_last();
+            }
         }
     }
 }
