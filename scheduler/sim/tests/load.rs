@@ -14,11 +14,11 @@ fn is_clean(figures: &Figures) {
 fn a_cell_is_filled_to_the_last_node() {
     let layout = Layout::new(64, 8, 0).unwrap();
     for (fill, leases) in [(Fill::Node, 64), (Fill::Gang(16), 4)] {
-        let figures = fill::run(layout, fill, 1);
+        let figures = fill::run(layout, 100, fill, 1);
         is_clean(&figures);
         assert_eq!(figures.placed, leases, "{fill}");
     }
-    let figures = fill::run(layout, Fill::Gpu, 1);
+    let figures = fill::run(layout, 100, Fill::Gpu, 1);
     is_clean(&figures);
     assert!(figures.used_pct > 95.0, "{figures}");
 }
@@ -27,7 +27,7 @@ fn a_cell_is_filled_to_the_last_node() {
 fn the_same_seed_decides_the_same() {
     let layout = Layout::new(90, 8, 40).unwrap();
     let digest = |seed| {
-        let figures = fill::run(layout, Fill::Mixed, seed);
+        let figures = fill::run(layout, 95, Fill::Mixed, seed);
         is_clean(&figures);
         figures.digest
     };
@@ -45,7 +45,7 @@ fn three_of_ten_are_refused_in_a_steady_state() {
             decisions: 1500,
             seed,
         };
-        churn::run(layout, churn)
+        churn::run(layout, 95, churn)
     };
     for seed in 0..3 {
         let figures = run(seed);
@@ -63,7 +63,7 @@ fn a_large_part_of_a_used_cell_is_bought() {
         used_pct: 40,
         seed: 1,
     };
-    let bought = buyout::run(layout, buyout);
+    let bought = buyout::run(layout, 95, buyout);
     assert!(bought.placed, "{bought}");
     assert_eq!((bought.nodes, bought.checker_violations), (50, 0));
 }

@@ -17,12 +17,31 @@ impl Cell {
         self.index.check();
         self.check_stances();
         self.check_carved();
+        self.check_idle();
         let mut skus: BTreeMap<SkuName, BTreeMap<u8, u32>> = BTreeMap::new();
         for (_, node) in self.in_order() {
             let counts = skus.entry(node.spec.sku.clone()).or_default();
             *counts.entry(node.spec.gpus).or_default() += 1;
         }
         assert_eq!(self.skus, skus, "nodes are counted by sku");
+    }
+
+    fn check_idle(&self) {
+        let mut idle: BTreeMap<_, u32> = BTreeMap::new();
+        for (index, _) in self.in_order() {
+            let Some(kind) = self.index.stance(index).and_then(Stance::idle) else {
+                continue;
+            };
+            for unit in self.grid.above(self.grid.unit_of(index)) {
+                *idle.entry((unit, kind)).or_default() += 1;
+            }
+        }
+        let kept = self.grid.counted().filter(|(_, nodes)| *nodes > 0);
+        assert_eq!(
+            kept.collect::<BTreeMap<_, _>>(),
+            idle,
+            "idle nodes are counted by unit"
+        );
     }
 
     fn check_stances(&self) {

@@ -6,7 +6,8 @@
 
 use super::Cell;
 use super::booking::Booking;
-use crate::power::{Budget, Load, Minutes, PowerBook, UnitId};
+use super::stance::SkuId;
+use crate::power::{Budget, Load, Minute, Minutes, PowerBook, UnitId};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
@@ -25,13 +26,20 @@ pub(crate) struct Grid {
     of_node: Vec<Option<UnitId>>,
     /// How many units have a budget.
     bounded: u32,
+    /// Whether any of them is a domain: then nodes of one rack need not have the same budgets above them.
+    has_narrow: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Place {
     prefix: Prefix,
     parent: Option<UnitId>,
+    /// Whole nodes below it that nobody has, by kind.
+    idle: Vec<(Idle, u32)>,
 }
+
+/// What tells idle nodes apart for whoever asks for room: SKU, group and GPUs.
+pub(crate) type Idle = (SkuId, usize, u8);
 
 impl Grid {
     pub(crate) const fn book(&self) -> &PowerBook {
@@ -51,6 +59,60 @@ impl Grid {
         &self.units[unit.0 as usize].prefix
     }
 
+    /// Whether nodes of one rack can have different budgets above them.
+    pub(crate) const fn has_narrow_budgets(&self) -> bool {
+        self.has_narrow
+    }
+
+    /// Whole nodes below a unit that nobody has.
+    pub(crate) fn idle_below(&self, unit: UnitId, kind: Idle) -> u32 {
+        let counts = self.units[unit.0 as usize].idle.iter();
+        counts
+            .filter(|(other, _)| *other == kind)
+            .map(|(_, nodes)| *nodes)
+            .sum()
+    }
+
+    /// Whole nodes of the cell that nobody has.
+    pub(crate) fn idle(&self, kind: Idle) -> u32 {
+        let cell = self.ids.get(&Prefix::cell());
+        cell.map_or(0, |cell| self.idle_below(*cell, kind))
+    }
+
+    /// A node has become one of its kind that nobody has, or is so no longer.
+    pub(super) fn count_idle(&mut self, node: NodeIndex, kind: Idle, comes: bool) {
+        let mut unit = self.of_node[node.as_usize()];
+        while let Some(UnitId(at)) = unit {
+            let place = &mut self.units[at as usize];
+            match place.idle.iter_mut().find(|(other, _)| *other == kind) {
+                Some((_, nodes)) if comes => *nodes += 1,
+                Some((_, nodes)) => *nodes -= 1,
+                None => place.idle.push((kind, u32::from(comes))),
+            }
+            unit = place.parent;
+        }
+    }
+
+    /// Everything that is counted of idle nodes.
+    pub(super) fn counted(&self) -> impl Iterator<Item = ((UnitId, Idle), u32)> {
+        (0..)
+            .map(UnitId)
+            .zip(&self.units)
+            .flat_map(|(unit, place)| {
+                let counts = place.idle.iter();
+                counts.map(move |(kind, nodes)| ((unit, *kind), *nodes))
+            })
+    }
+
+    /// What one node may draw at the most, and so what is to be watched for.
+    pub(super) fn heed(&mut self, much: MilliWatts) {
+        self.book.heed(much);
+    }
+
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        self.book.advance(Minute::containing(now));
+    }
+
     /// A unit and all above it that have a budget.
     pub(crate) fn bounded_above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + '_ {
         std::iter::successors(Some(unit), |unit| self.units[unit.0 as usize].parent)
@@ -58,7 +120,7 @@ impl Grid {
     }
 
     /// A unit and all above it.
-    pub(super) fn above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + use<'_> {
+    pub(crate) fn above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + use<'_> {
         std::iter::successors(Some(unit), |unit| self.units[unit.0 as usize].parent)
     }
 
@@ -81,6 +143,7 @@ impl Grid {
         self.units.push(Place {
             prefix: prefix.clone(),
             parent,
+            idle: Vec::new(),
         });
         id
     }
@@ -98,6 +161,8 @@ impl Grid {
             None => self.book.clear_budget(unit),
         }
         self.bounded = u32::try_from(self.book.bounded().count()).unwrap_or(u32::MAX);
+        let mut bounded = self.book.bounded().map(|unit| self.prefix(unit));
+        self.has_narrow = bounded.any(|prefix| prefix.level() == Locality::Domain);
     }
 
     pub(super) fn draw(&mut self, loads: &[Load], minutes: Minutes) {

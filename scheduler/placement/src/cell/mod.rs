@@ -145,6 +145,7 @@ impl Cell {
         self.compare_neighbours(place);
         self.compare_neighbours(place + 1);
         self.restance(index);
+        self.heed(index);
         for (load, minutes) in self.loads_on(index) {
             self.grid.draw(&[load], minutes);
         }
@@ -164,6 +165,7 @@ impl Cell {
         self.described[id] = Some(sku);
         let of_it = |(index, node): (NodeIndex, &Node)| (node.spec.sku == name).then_some(index);
         for index in self.in_order().filter_map(of_it).collect::<Vec<_>>() {
+            self.heed(index);
             self.restance(index);
         }
     }
@@ -229,6 +231,7 @@ impl Cell {
     /// this are right without it, but those that follow many of them are slower.
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        self.grid.advance(self.now);
         while let Some(node) = self.index.next_to_begin(self.now) {
             self.restance(node);
         }
@@ -348,14 +351,37 @@ impl Cell {
             prospects: prospects.map(Box::new),
             stance,
         };
-        self.index.set(index, Some(entry));
+        self.enter(index, Some(entry));
         self.carve(index);
+    }
+
+    /// Watches budgets for what a node may draw at the most.
+    fn heed(&mut self, index: NodeIndex) {
+        let node = self.node(index).expect("callers have the node");
+        if let Some(sku) = self.described(node.sku) {
+            let most = sku.gpu_watts.max(sku.gpu_watts_max);
+            let most = sku.envelope_capped(node.spec.gpus, Some(most));
+            self.grid.heed(most);
+        }
+    }
+
+    /// Enters how a node stands, and counts it where it is nobody's.
+    fn enter(&mut self, index: NodeIndex, entry: Option<index::Entry>) {
+        let idle = |cell: &Self| cell.index.stance(index).and_then(Stance::idle);
+        let before = idle(self);
+        self.index.set(index, entry);
+        let after = idle(self);
+        if before != after {
+            for (kind, comes) in [(before, false), (after, true)] {
+                kind.map(|kind| self.grid.count_idle(index, kind, comes));
+            }
+        }
     }
 
     /// Takes a node out of the order, its pool and the index.
     fn forget(&mut self, index: NodeIndex, node: &Node) {
         self.take_out_of_order(index, node);
-        self.index.set(index, None);
+        self.enter(index, None);
         self.carve(index);
         for moved in self.index.pools.dismiss(index, &node.spec.path) {
             self.move_pool(moved);
@@ -366,7 +392,7 @@ impl Cell {
     fn move_pool(&mut self, index: NodeIndex) {
         let node = self.node(index).expect("nodes of a domain exist");
         let path = node.spec.path.clone();
-        self.index.set(index, None);
+        self.enter(index, None);
         self.index.pools.settle(index, &path);
         self.restance(index);
     }

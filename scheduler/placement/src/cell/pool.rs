@@ -3,7 +3,7 @@
 //! packing by such domains would scatter small leases over every rack.
 
 use super::index::{SideCount, SkuIndex};
-use super::stance::{Group, Room, SkuId, Stance, number};
+use super::stance::{Group, SkuId, Stance, number};
 use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::topology::{Locality, Prefix, TopologyPath};
@@ -253,10 +253,7 @@ impl Pools {
             sku: stance.sku,
             open: SIDES.map(|side| stance.is_open_to(side)),
             used: SIDES.map(|side| stance.serves(side)),
-            idle: match stance.room() {
-                Room::Whole { group } => Some((stance.sku, group.number(), stance.gpus)),
-                Room::None | Room::Beside { .. } | Room::Frail { .. } => None,
-            },
+            idle: stance.idle(),
         });
         if before == after {
             return;

@@ -262,6 +262,14 @@ impl Stance {
         }
     }
 
+    /// What it is among nodes that nobody has and nothing is the matter with; absent where it is none.
+    pub(crate) const fn idle(&self) -> Option<(SkuId, usize, u8)> {
+        match self.room() {
+            Room::Whole { group } => Some((self.sku, group.number(), self.gpus)),
+            Room::None | Room::Beside { .. } | Room::Frail { .. } => None,
+        }
+    }
+
     /// Where it is looked up when somebody asks for room now.
     pub(crate) const fn room(&self) -> Room {
         if self.is_involved || !self.condition.lets_in() || self.free().is_empty() {

@@ -214,9 +214,4 @@ impl Faults {
         ]);
         self.failed.within(GPUS)
     }
-
-    /// Whether this alone keeps it away.
-    pub(super) const fn only(self, cause: Cause) -> bool {
-        self.causes.has(cause as u8) && self.causes.within(Few::of(&[cause as u8]))
-    }
 }

@@ -8,7 +8,7 @@
 
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
-use crate::cell::{PoolId, Stance, envelope, envelope_of_slices, other};
+use crate::cell::{Group, PoolId, SkuId, Stance, envelope, envelope_of_slices, other};
 use crate::power::{Load, Minutes, Shortage, UnitId, headroom};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::node_set::NodeSet;
@@ -60,7 +60,9 @@ pub(super) struct Limits<'a> {
     floor_domains: Option<u32>,
     /// Domains taken from since.
     entered: BTreeSet<PoolId>,
-    /// Watts left in units that were asked about.
+    /// Watts taken since, in units that have a budget.
+    spent: BTreeMap<UnitId, MilliWatts>,
+    /// Watts left before that, in units where more than what is surely left was asked about.
     left: BTreeMap<UnitId, MilliWatts>,
     /// Whether anything was in the way of anybody.
     pub(super) met: bool,
@@ -77,6 +79,7 @@ impl<'a> Limits<'a> {
             fresh_domains: None,
             floor_domains: None,
             entered: BTreeSet::new(),
+            spent: BTreeMap::new(),
             left: BTreeMap::new(),
             met: false,
             ask,
@@ -135,7 +138,11 @@ impl<'a> Limits<'a> {
 
     /// The same for other minutes than those of the request.
     pub(super) fn during(self, minutes: Minutes) -> Self {
-        Self { minutes, ..self }
+        Self {
+            minutes,
+            left: BTreeMap::new(),
+            ..self
+        }
     }
 
     /// Whether anything can be in the way at all.
@@ -183,18 +190,80 @@ impl<'a> Limits<'a> {
     }
 
     fn lacks_watts(&mut self, node: NodeIndex, stance: &Stance) -> bool {
+        if !self.is_powered {
+            return false;
+        }
         let need = self.envelope(stance);
-        let units = self.bounded(node);
-        units.into_iter().any(|unit| self.left_in(unit) < need)
+        let grid = self.ask.cell.grid();
+        let mut units = grid.bounded_above(grid.unit_of(node));
+        units.any(|unit| !self.allows(unit, need))
+    }
+
+    /// Whether so much more is within the budget of a unit, with all that was taken. What draws nothing is
+    /// no budget's business.
+    fn allows(&mut self, unit: UnitId, need: MilliWatts) -> bool {
+        let spent = self.spent.get(&unit).copied().unwrap_or_default();
+        let book = self.ask.cell.grid().book();
+        let most = need + spent;
+        need == MilliWatts::ZERO
+            || (most <= book.surely_left(unit) && self.is_to_come())
+            || most <= self.left_in(unit)
+    }
+
+    /// Whether it is asked about minutes from the present on, of which the book knows what is surely left.
+    fn is_to_come(&self) -> bool {
+        self.minutes.from >= self.ask.cell.grid().book().now()
+    }
+
+    /// Where a budget is in the way of `need` more, as far as it is in the way of one node: no unit of them
+    /// is in another.
+    pub(super) fn short_units(&mut self, need: MilliWatts) -> Vec<UnitId> {
+        let grid = self.ask.cell.grid();
+        let mut short: Vec<UnitId> = Vec::new();
+        if !self.is_powered || need == MilliWatts::ZERO {
+            return short;
+        }
+        let all = (need > grid.book().much()).then(|| grid.book().bounded());
+        let tight = all.is_none().then(|| grid.book().tight());
+        // Units stand behind those that they are in.
+        for unit in all.into_iter().flatten().chain(tight.into_iter().flatten()) {
+            let is_within = |outer: &UnitId| grid.above(unit).any(|above| above == *outer);
+            if !grid.book().allows(unit, need, self.minutes) && !short.iter().any(is_within) {
+                short.push(unit);
+            }
+        }
+        short
+    }
+
+    /// Whether nodes that nobody has are all kept from this side, those of an owner that lets in the other
+    /// side, or of any.
+    pub(super) fn keeps_all(&self, group: Group) -> bool {
+        let none = |left: Option<u32>| left == Some(0);
+        none(self.fresh_nodes) || (none(self.floor_nodes) && group.may_serve(other(self.ask.side)))
+    }
+
+    /// Whether domains may be kept from this side one by one.
+    pub(super) fn keeps_domains(&self) -> bool {
+        let none = |left: Option<u32>| left == Some(0);
+        none(self.fresh_domains) || none(self.floor_domains)
+    }
+
+    /// Whether anything may be in the way of a single node.
+    pub(super) fn may_bar(&self) -> bool {
+        let none = |left: Option<u32>| left == Some(0);
+        let book = self.ask.cell.grid().book();
+        let most = |(sku, _)| self.envelope_on(sku, self.ask.largest);
+        let is_tight =
+            || book.tight().next().is_some() || self.ask.sku.map(most) > Some(book.much());
+        none(self.fresh_nodes)
+            || none(self.floor_nodes)
+            || self.keeps_domains()
+            || (self.is_powered && (is_tight() || !self.is_to_come()))
     }
 
     /// Takes a node.
     pub(super) fn take(&mut self, node: NodeIndex, stance: &Stance) {
-        let need = self.envelope(stance);
-        for unit in self.bounded(node) {
-            let left = self.left_in(unit).saturating_sub(need);
-            self.left.insert(unit, left);
-        }
+        self.spend(node, stance);
         let side = self.ask.side;
         if !self.keep_anything() || stance.serves(side) {
             return;
@@ -219,17 +288,23 @@ impl<'a> Limits<'a> {
     /// Takes up to so many further leases on a node that one was taken on, and says how many. They
     /// cost nothing but watts.
     pub(super) fn take_more(&mut self, node: NodeIndex, stance: &Stance, most: u32) -> u32 {
-        let need = self.envelope(stance);
-        let units = self.bounded(node);
         let mut taken = 0;
         while taken < most && !self.lacks_watts(node, stance) {
-            for unit in &units {
-                let left = self.left_in(*unit).saturating_sub(need);
-                self.left.insert(*unit, left);
-            }
+            self.spend(node, stance);
             taken += 1;
         }
         taken
+    }
+
+    fn spend(&mut self, node: NodeIndex, stance: &Stance) {
+        if !self.is_powered {
+            return;
+        }
+        let need = self.envelope(stance);
+        let grid = self.ask.cell.grid();
+        for unit in grid.bounded_above(grid.unit_of(node)) {
+            *self.spent.entry(unit).or_default() += need;
+        }
     }
 
     /// What taking a node would use up.
@@ -259,11 +334,14 @@ impl<'a> Limits<'a> {
     /// The same as far as these nodes are concerned: a try that costs no more than they do.
     pub(super) fn around(&self, nodes: impl Iterator<Item = NodeIndex>) -> Self {
         let (mut entered, mut left) = (BTreeSet::new(), BTreeMap::new());
+        let mut spent = BTreeMap::new();
+        let grid = self.ask.cell.grid();
         for node in nodes {
             let (id, _) = self.domain_of(node);
             entered.extend(self.entered.get(&id));
-            for unit in self.bounded(node) {
+            for unit in grid.bounded_above(grid.unit_of(node)) {
                 left.extend(self.left.get_key_value(&unit));
+                spent.extend(self.spent.get_key_value(&unit));
             }
         }
         Self {
@@ -275,6 +353,7 @@ impl<'a> Limits<'a> {
             fresh_domains: self.fresh_domains,
             floor_domains: self.floor_domains,
             entered,
+            spent,
             left,
             met: self.met,
         }
@@ -314,9 +393,14 @@ impl<'a> Limits<'a> {
 
     /// What the lease would draw on a node at most.
     pub(super) fn envelope(&self, stance: &Stance) -> MilliWatts {
-        let sku = self.ask.cell.described(stance.sku);
+        self.envelope_on(stance.sku, stance.gpus)
+    }
+
+    /// What the lease would draw at most on a node of a SKU with so many GPUs.
+    pub(super) fn envelope_on(&self, sku: SkuId, gpus: u8) -> MilliWatts {
+        let sku = self.ask.cell.described(sku);
         let gpus = match self.ask.need {
-            Need::Whole => stance.gpus,
+            Need::Whole => gpus,
             Need::Gpus(count) => count,
             Need::Slices(_) => {
                 let sevenths = self.ask.wish.map_or(0, |wish| wish.sevenths);
@@ -324,14 +408,6 @@ impl<'a> Limits<'a> {
             }
         };
         envelope(sku, gpus, self.ask.cap)
-    }
-
-    fn bounded(&self, node: NodeIndex) -> Vec<UnitId> {
-        let grid = self.ask.cell.grid();
-        if !self.is_powered {
-            return Vec::new();
-        }
-        grid.bounded_above(grid.unit_of(node)).collect()
     }
 
     fn left_in(&mut self, unit: UnitId) -> MilliWatts {

@@ -10,6 +10,7 @@
 
 mod alike;
 mod ask;
+mod bars;
 mod earliest;
 mod faults;
 mod gang;
@@ -94,11 +95,12 @@ fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
     let mut tally = Tally::take(ask);
     let mut limits = Limits::new(*ask, policy);
     let found = small_place(ask, &tally, &mut limits);
-    if limits.met {
-        // Something stands between nodes and a request that they would fit: that is counted by a
-        // look at every node, and only then.
-        tally = Tally::barred(ask, &mut limits);
-    }
+    bars::count(ask, &mut limits, &mut tally);
+    debug_assert_eq!(
+        tally.counts(),
+        Tally::barred(ask, &mut Limits::new(*ask, policy)).counts(),
+        "what is in the way of nodes is counted"
+    );
     if let Some(found) = found {
         return found.placed(ask, &tally);
     }
@@ -152,9 +154,12 @@ fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
     };
     let limits = Limits::new(ask, policy);
     let (places, least) = gang_places(&survey, &limits);
-    if limits.are_any() {
-        survey.count_bars(&limits);
-    }
+    survey.count_bars(&limits);
+    debug_assert_eq!(
+        survey.tally.counts(),
+        Tally::barred(&ask, &mut limits.clone()).counts(),
+        "what is in the way of nodes is counted"
+    );
     if let Some(found) = Found::of(places, |candidate| candidate) {
         return found.placed(&ask, &survey.tally);
     }

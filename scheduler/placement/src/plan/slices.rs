@@ -326,7 +326,7 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
 }
 
 /// The classes of nodes with slices that the account may be on.
-fn classes<'a>(
+pub(super) fn classes<'a>(
     ask: &Ask<'a>,
 ) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> + use<'a> {
     let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());

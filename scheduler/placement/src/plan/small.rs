@@ -9,11 +9,12 @@
 //! differ in nothing but their number.
 
 use super::ask::{Ask, Need};
+use super::bars;
 use super::limits::Limits;
 use super::rules::{Verdict, judge};
 use super::score::{Podium, RUNNERS_UP, Score};
 use super::tally::Tally;
-use crate::cell::{ByNext, Group, PoolKey, Stance, number, other};
+use crate::cell::{ByNext, Group, Stance, number, other};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::GpuSlots;
@@ -90,20 +91,14 @@ pub(super) fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Po
     let Some((sku, index)) = ask.sku else {
         return;
     };
+    let is_narrow = ask.cell.grid().has_narrow_budgets();
     for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
         let pools = &index.groups[group.number()].pools;
-        if pools.is_empty() {
+        if pools.is_empty() || limits.keeps_all(group) {
             continue;
         }
         for (breaks_domain, gpus) in ask.sizes().flat_map(|gpus| [(false, gpus), (true, gpus)]) {
-            let first = PoolKey {
-                breaks_domain,
-                gpus,
-                ..PoolKey::FIRST
-            };
-            let alike = pools
-                .range(first..)
-                .take_while(|key| (key.breaks_domain, key.gpus) == (breaks_domain, gpus));
+            let alike = bars::keys(pools, breaks_domain, gpus);
             let (mut entered, mut last) = (0, 0);
             for key in alike {
                 // Where something is in the way, the first that can be had of a pool need not come
@@ -112,10 +107,12 @@ pub(super) fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Po
                     break;
                 }
                 last = key.left;
-                // What is in the way of one node of a pool need not be in the way of the next.
                 let pool = ask.cell.index().pools.get(key.pool);
-                let mut nodes = pool.alike(sku, group, gpus);
-                let Some(node) = nodes.find(|n| limits.bar(*n, ask.look(*n).1).is_none()) else {
+                let nodes = pool.alike(sku, group, gpus);
+                // What is in the way of one of them is in the way of all, mostly.
+                let tried = if is_narrow { usize::MAX } else { 1 };
+                let mut tried = nodes.take(tried);
+                let Some(node) = tried.find(|n| limits.bar(*n, ask.look(*n).1).is_none()) else {
                     continue;
                 };
                 let score = Score {

@@ -2,6 +2,7 @@
 
 use super::alike::Alike;
 use super::ask::Ask;
+use super::bars;
 use super::earliest::free_from;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
@@ -9,6 +10,7 @@ use super::rules::{Verdict, judge};
 use super::tally::Tally;
 use crate::cell::Stance;
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::Shape;
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix};
 
@@ -178,9 +180,22 @@ impl<'a> Survey<'a> {
             .filter(|s| s.faults.is_eligible() && !s.faults.causes.has(Cause::Unavailable as u8))
     }
 
-    /// Counts again, with what is in the way of nodes that fit, each alone.
+    /// Counts what is in the way of nodes that fit, each alone.
     pub(super) fn count_bars(&mut self, limits: &Limits<'_>) {
-        self.tally = Tally::barred(&self.ask, &mut limits.clone());
+        let mut limits = limits.clone();
+        if self.ask.is_present() && !matches!(self.ask.request.shape, Shape::Unit { .. }) {
+            bars::count(&self.ask, &mut limits, &mut self.tally);
+            return;
+        }
+        if !limits.may_bar() {
+            return;
+        }
+        for seat in self.seats.iter().filter(|seat| seat.faults.fits()) {
+            let (_, stance) = self.ask.look(seat.index);
+            if let Some(bar) = limits.bar(seat.index, stance) {
+                self.tally.bar(bar, 1);
+            }
+        }
     }
 
     /// The units of one size: slices of the seats.

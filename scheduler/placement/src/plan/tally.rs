@@ -4,14 +4,14 @@
 use super::alike::Alike;
 use super::ask::Ask;
 use super::faults::{Cause, Faults, Rule};
-use super::limits::Limits;
+use super::limits::{Bar, Limits};
 use super::rules::{Verdict, judge, judge_kind, judge_outlook};
 use super::slices::{carved_by_kind, judged_classes};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;
 
-/// GPUs that are free on nodes that lack only more of them; memory slices, where slices are asked for.
+/// GPUs that are free on nodes that do not fit because they lack only more of them; memory slices, where slices are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Loose {
     pub(super) gpus: u64,
@@ -38,8 +38,6 @@ pub(super) struct Tally {
     pub(super) eligible: u32,
     /// Nodes that fit and are not found in the index by their room: for a start to come, all that fit.
     pub(super) fitting: Vec<(NodeIndex, Verdict)>,
-    /// The first node that only watts are missing for, where they were asked about.
-    pub(super) short_of_watts: Option<NodeIndex>,
 }
 
 impl Tally {
@@ -155,6 +153,14 @@ impl Tally {
         tally
     }
 
+    /// Of the nodes that fit, so many do not, because only that is in the way.
+    pub(super) fn bar(&mut self, bar: Bar, nodes: u32) {
+        if nodes > 0 {
+            self.fit -= nodes;
+            self.enter_all(bar.fault(Faults::default()), nodes);
+        }
+    }
+
     /// Counts every node of the cell one by one, and by what is in the way of those that fit.
     pub(super) fn barred(ask: &Ask<'_>, limits: &mut Limits<'_>) -> Self {
         let mut tally = Self::of_others(ask);
@@ -171,9 +177,6 @@ impl Tally {
                     .map_or(faults, |bar| bar.fault(faults)),
                 faults => faults,
             };
-            if faults.only(Cause::Power) && tally.short_of_watts.is_none() {
-                tally.short_of_watts = Some(node);
-            }
             tally.enter(faults, stance.gpus, verdict.loose, 1, ask);
         }
         tally
@@ -195,17 +198,26 @@ impl Tally {
         if ask.is_large_enough(gpus) {
             self.eligible += nodes;
         }
+        self.enter_causes(faults, nodes);
+        if !faults.fits() && faults.lacks_only_gpus() && loose > 0 {
+            self.loose.gpus += u64::from(loose) * u64::from(nodes);
+            self.loose.most = self.loose.most.max(loose);
+            self.loose.nodes += nodes;
+        }
+    }
+
+    fn enter_all(&mut self, faults: Faults, nodes: u32) {
+        self.count(faults, nodes);
+        self.enter_causes(faults, nodes);
+    }
+
+    fn enter_causes(&mut self, faults: Faults, nodes: u32) {
         let is_alone = faults.causes.is_one();
         for cause in faults.causes.numbers() {
             if is_alone {
                 self.alone[cause] += nodes;
             }
             self.any[cause] = true;
-        }
-        if faults.lacks_only_gpus() && loose > 0 {
-            self.loose.gpus += u64::from(loose) * u64::from(nodes);
-            self.loose.most = self.loose.most.max(loose);
-            self.loose.nodes += nodes;
         }
     }
 
@@ -217,6 +229,14 @@ impl Tally {
         }
         for rule in faults.failed.numbers() {
             self.failed[rule] += nodes;
+        }
+    }
+
+    /// What was counted, without which nodes those are.
+    pub(super) fn counts(&self) -> Self {
+        Self {
+            fitting: Vec::new(),
+            ..self.clone()
         }
     }
 

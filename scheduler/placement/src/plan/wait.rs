@@ -1,6 +1,7 @@
 //! Why a request waits, until when, and what would let it go on.
 
 use super::ask::{Ask, Need};
+use super::bars;
 use super::earliest::{First, first_node, first_of_gang};
 use super::faults::Cause;
 use super::gang::{self as gangs, Size};
@@ -53,8 +54,8 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanatio
         leases_that_end(ask, &then, node, slots, &mut ends);
         why.unblocked_by = named(ends);
     }
-    if let Some(node) = tally.short_of_watts {
-        let limits = Limits::new(*ask, policy);
+    let mut limits = Limits::new(*ask, policy);
+    if let Some(node) = bars::first_short(ask, &mut limits, tally) {
         let short = limits.shortage(&[node].into_iter().collect());
         why.unblocked_by
             .extend(short.map(|short| more_watts(ask, &short)));
@@ -117,7 +118,7 @@ pub(super) fn gang(
         }
         why.unblocked_by = named(ends);
     }
-    if runs_out || tally.short_of_watts.is_some() {
+    if runs_out || tally.any[Cause::Power as usize] {
         let fits = |cap| {
             !gangs::candidates(survey, size, &limits.capped(cap))
                 .best

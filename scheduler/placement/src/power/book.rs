@@ -1,10 +1,10 @@
 //! The units of a cell, the budgets of some of them, and what is booked under each.
 
-use super::budget::{Budget, Peak, first_start, headroom, shortage};
+use super::budget::{Budget, Peak, first_start, fits, headroom, shortage};
 use super::minutes::{Lasting, Minute, Minutes};
 use super::profile::Profile;
 use leasehold_common::units::MilliWatts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A unit's number in its [`PowerBook`], counted from 0 in the order the units were added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,10 +42,26 @@ pub struct Shortage {
 /// # Panics
 /// Every method that takes a unit panics where the book has none of that number: units are never
 /// removed, so that such a number is not one this book gave.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct PowerBook {
     units: Vec<Unit>,
+    /// The present, as far as it was told.
+    now: Minute,
+    /// What is much for one node: units that may not have as much left are watched.
+    much: MilliWatts,
+    /// Those units.
+    tight: BTreeSet<UnitId>,
 }
+
+/// Books are equal where budgets and bookings are: what is surely left follows from those, and from when
+/// it was last looked at.
+impl PartialEq for PowerBook {
+    fn eq(&self, other: &Self) -> bool {
+        self.units == other.units
+    }
+}
+
+impl Eq for PowerBook {}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unit {
@@ -55,10 +71,49 @@ struct Unit {
     bound: Option<Box<Bound>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Bound {
     budget: Budget,
     profile: Profile,
+    /// What is left in every minute from the present on: that, or more.
+    least: MilliWatts,
+    /// What is left in the minute in which that was found, and the minute: no more is left over any time
+    /// that has it.
+    most: (MilliWatts, Minute),
+}
+
+impl PartialEq for Bound {
+    fn eq(&self, other: &Self) -> bool {
+        self.budget == other.budget && self.profile == other.profile
+    }
+}
+
+impl Eq for Bound {}
+
+impl Bound {
+    const fn new(budget: Budget, profile: Profile) -> Self {
+        Self {
+            budget,
+            profile,
+            least: MilliWatts::ZERO,
+            most: (MilliWatts(u64::MAX), Minute::EPOCH),
+        }
+    }
+
+    /// Looks again at what is surely left: the least that is allowed from now on and the most that is
+    /// booked need not meet in one minute, so that it can be more, and two looks are enough.
+    fn look(&mut self, now: Minute) {
+        let to_come = Minutes {
+            from: now,
+            to: Minute::FOREVER,
+        };
+        let left = |limit: Option<MilliWatts>, booked| {
+            limit.map_or(MilliWatts(u64::MAX), |limit| limit.saturating_sub(booked))
+        };
+        let allowed = self.budget.min_from(now);
+        self.least = left(allowed, self.profile.max_in(to_come));
+        self.most = (left(self.budget.at(now), self.profile.at(now)), now);
+    }
 }
 
 impl PowerBook {
@@ -93,6 +148,7 @@ impl PowerBook {
     ) {
         if let Some(bound) = &mut self.units[unit.as_usize()].bound {
             bound.budget = budget;
+            self.look(unit);
             return;
         }
         let mut profile = Profile::new();
@@ -101,12 +157,80 @@ impl PowerBook {
                 profile.add(minutes, load.power);
             }
         }
-        self.units[unit.as_usize()].bound = Some(Box::new(Bound { budget, profile }));
+        let bound = Bound::new(budget, profile);
+        self.units[unit.as_usize()].bound = Some(Box::new(bound));
+        self.look(unit);
     }
 
     /// Takes a unit's budget away, and the profile kept for it.
     pub fn clear_budget(&mut self, unit: UnitId) {
         self.units[unit.as_usize()].bound = None;
+        self.tight.remove(&unit);
+    }
+
+    /// Lets time go on. What was surely left stays so.
+    pub fn advance(&mut self, now: Minute) {
+        self.now = self.now.max(now);
+    }
+
+    /// The present, as far as it was told.
+    pub const fn now(&self) -> Minute {
+        self.now
+    }
+
+    /// What is much for one node.
+    pub const fn much(&self) -> MilliWatts {
+        self.much
+    }
+
+    /// From now on units are watched that may have less left than this, if not less already: the most
+    /// that one node draws.
+    pub fn heed(&mut self, much: MilliWatts) {
+        if much <= self.much {
+            return;
+        }
+        self.much = much;
+        for unit in self.bounded().collect::<Vec<_>>() {
+            self.look(unit);
+        }
+    }
+
+    /// The units that may have less left than one node draws, in order.
+    pub fn tight(&self) -> impl Iterator<Item = UnitId> {
+        self.tight.iter().copied()
+    }
+
+    /// What is surely left in a unit by its own budget, in all of whatever minutes from the present on;
+    /// everything where it has none.
+    pub fn surely_left(&self, unit: UnitId) -> MilliWatts {
+        self.bound_of(unit)
+            .map_or(MilliWatts(u64::MAX), |bound| bound.least)
+    }
+
+    /// Whether so much more is within a unit's own budget in all of `minutes`.
+    pub fn allows(&self, unit: UnitId, power: MilliWatts, minutes: Minutes) -> bool {
+        let Some(bound) = self.bound_of(unit) else {
+            return true;
+        };
+        if power <= bound.least && minutes.from >= self.now {
+            return true;
+        }
+        let (most, at) = bound.most;
+        if power > most && minutes.from <= at && at < minutes.to {
+            return false;
+        }
+        fits(&bound.profile, &bound.budget, minutes, power)
+    }
+
+    fn look(&mut self, unit: UnitId) {
+        if let Some(bound) = &mut self.units[unit.as_usize()].bound {
+            bound.look(self.now);
+            if bound.least < self.much {
+                self.tight.insert(unit);
+            } else {
+                self.tight.remove(&unit);
+            }
+        }
     }
 
     /// A unit's budget and what is booked under it; absent where it has none.
@@ -247,6 +371,7 @@ impl PowerBook {
             if let Some(bound) = &mut self.units[need.unit.as_usize()].bound {
                 change(bound, need.power);
             }
+            self.look(need.unit);
         }
     }
 }

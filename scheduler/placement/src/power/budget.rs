@@ -15,7 +15,11 @@ pub struct BudgetStep {
 
 /// How much a unit may draw in every minute. There is no limit before its first step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget(Box<[BudgetStep]>);
+pub struct Budget {
+    steps: Box<[BudgetStep]>,
+    /// The least limit of each step and all after it; absent where none of them has one.
+    least: Box<[Option<MilliWatts>]>,
+}
 
 /// Steps that are no budget.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,20 +57,45 @@ impl Budget {
                 });
             }
         }
-        Ok(Self(steps.into()))
+        Ok(Self::of(steps))
+    }
+
+    fn of(steps: Vec<BudgetStep>) -> Self {
+        let mut least: Vec<Option<MilliWatts>> = Vec::with_capacity(steps.len());
+        for step in steps.iter().rev() {
+            let later = least.last().copied().flatten();
+            least.push(step.limit.into_iter().chain(later).min());
+        }
+        least.reverse();
+        Self {
+            steps: steps.into(),
+            least: least.into(),
+        }
     }
 
     /// The same limit in every minute.
     pub fn constant(limit: MilliWatts) -> Self {
-        Self(Box::new([BudgetStep {
+        Self::of(vec![BudgetStep {
             from: Minute::EPOCH,
             limit: Some(limit),
-        }]))
+        }])
     }
 
     /// Its steps, in order.
     pub fn steps(&self) -> &[BudgetStep] {
-        &self.0
+        &self.steps
+    }
+
+    /// The limit in one minute; absent where there is none.
+    pub fn at(&self, minute: Minute) -> Option<MilliWatts> {
+        let begun = self.steps.partition_point(|step| step.from <= minute);
+        self.steps[..begun].last()?.limit
+    }
+
+    /// The least limit in a minute and all after it; absent where there is none in any of them.
+    pub fn min_from(&self, minute: Minute) -> Option<MilliWatts> {
+        let begun = self.steps.partition_point(|step| step.from <= minute);
+        self.least[begun.saturating_sub(1)]
     }
 
     /// The least limit in one of `minutes`; absent where there is none in any of them.
@@ -76,13 +105,16 @@ impl Budget {
 
     /// The limits that are for some of `minutes`, in order, with the minutes each is for.
     fn limits(&self, minutes: Minutes) -> impl Iterator<Item = (Minutes, MilliWatts)> {
-        let begun = self.0.partition_point(|step| step.from <= minutes.from);
+        let begun = self.steps.partition_point(|step| step.from <= minutes.from);
         let first = begun.saturating_sub(1);
-        (first..self.0.len())
+        (first..self.steps.len())
             .map(move |at| {
-                let to = self.0.get(at + 1).map_or(Minute::FOREVER, |next| next.from);
-                let from = self.0[at].from;
-                (Minutes { from, to }.within(minutes), self.0[at].limit)
+                let to = self
+                    .steps
+                    .get(at + 1)
+                    .map_or(Minute::FOREVER, |next| next.from);
+                let from = self.steps[at].from;
+                (Minutes { from, to }.within(minutes), self.steps[at].limit)
             })
             .take_while(move |(part, _)| part.from < minutes.to)
             .filter_map(|(part, limit)| limit.map(|limit| (part, limit)))
@@ -106,6 +138,12 @@ pub fn headroom(profile: &Profile, budget: &Budget, minutes: Minutes) -> Option<
         .limits(minutes)
         .map(|(part, limit)| limit.saturating_sub(profile.max_in(part)))
         .min()
+}
+
+/// Whether `need` more is within the budget in all of `minutes`.
+pub fn fits(profile: &Profile, budget: &Budget, minutes: Minutes, need: MilliWatts) -> bool {
+    let mut limits = budget.limits(minutes);
+    limits.all(|(part, limit)| profile.max_in(part) + need <= limit)
 }
 
 /// What is missing for `need` more in all of `minutes`; absent where nothing is. With a need of

@@ -7,7 +7,7 @@ const MILLIS: i64 = 60_000;
 
 /// A whole minute, counted since 1970. Thirty-two bits reach past the year 9999, the last that a
 /// [`Timestamp`] can write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Minute(pub u32);
 
 impl Minute {

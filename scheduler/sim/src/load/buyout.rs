@@ -1,9 +1,10 @@
 //! One enormous lease in a part-used cell.
 
 use super::cell::Layout;
-use super::driver::{Driver, Placed};
+use super::driver::{BIRTH, Driver, Placed};
 use super::mix::Mix;
 use super::report::{Figures, percent};
+use super::terms::Terms;
 use leasehold_common::class::Side;
 use leasehold_common::lease::Shape;
 use serde::Serialize;
@@ -44,8 +45,8 @@ pub struct Bought {
 }
 
 /// Uses a part of a cell, and buys a large part of what is left.
-pub fn run(layout: Layout, buyout: Buyout) -> Bought {
-    let mut driver = Driver::new(layout);
+pub fn run(layout: Layout, fed_pct: u32, buyout: Buyout) -> Bought {
+    let mut driver = Driver::new(layout, Terms::of(layout, fed_pct, BIRTH));
     let mut mix = Mix::new(layout, buyout.seed);
     let target = layout.all_gpus() * u64::from(buyout.used_pct) / 100;
     use_part(layout, target, &mut driver, &mut mix);

@@ -1,9 +1,10 @@
 //! Made-up cells.
 
+use super::terms::Terms;
 use leasehold_common::ids::{NodeIndex, SkuName};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::node::{NodeState, Owner};
-use leasehold_common::sku::{Sku, SkuCatalogue};
+use leasehold_placement::power::Budget;
 use leasehold_placement::{Cell, NodeCondition, NodeSpec};
 use std::sync::Arc;
 
@@ -182,32 +183,28 @@ impl Site {
     }
 
     /// The cell, with every node in it and no lease.
-    pub(super) fn cell(&self) -> Cell {
+    pub(super) fn cell(&self, terms: &Terms) -> Cell {
         let mut cell = Cell::new();
-        cell.describe(sliceable());
+        for sku in &terms.skus {
+            cell.describe(sku.clone());
+        }
         for node in (0..self.nodes()).map(NodeIndex) {
             let spec = self.spec(node);
             let condition = Self::sound(spec.gpus);
             cell.set_node(node, spec);
             cell.set_condition(node, condition);
         }
+        for (place, steps) in &terms.budgets {
+            let budget = Budget::new(steps.clone()).expect("made-up steps are in order");
+            cell.set_budget(place, Some(budget));
+        }
         cell
-    }
-}
-
-/// That GPUs of the larger kind of node can be partitioned. Nothing else of it is counted.
-pub(super) fn sliceable() -> Sku {
-    let name = Layout::sku(false);
-    let known = SkuCatalogue::built_in().get(&name).cloned();
-    Sku {
-        cpus: 0,
-        memory_mib: 0,
-        ..known.expect("a built-in SKU")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::driver::BIRTH;
     use super::*;
 
     #[test]
@@ -219,7 +216,8 @@ mod tests {
         assert_eq!(place(9), "hall-0000/row-0/rack-1/d1");
         assert_eq!(place(64), "hall-0000/row-1/rack-0/d0");
         assert_eq!(place(99), "hall-0000/row-1/rack-1/d0");
-        Site::from(layout).cell().check();
+        let terms = Terms::of(layout, 95, BIRTH);
+        Site::from(layout).cell(&terms).check();
     }
 
     #[test]

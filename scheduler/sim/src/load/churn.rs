@@ -6,9 +6,10 @@
 //! have been refused so far.
 
 use super::cell::Layout;
-use super::driver::{Driver, Placed};
+use super::driver::{BIRTH, Driver, Placed};
 use super::mix::Mix;
 use super::report::Figures;
+use super::terms::Terms;
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
@@ -67,10 +68,10 @@ struct Life {
 }
 
 /// Brings a cell into a steady state and measures what follows.
-pub fn run(layout: Layout, churn: Churn) -> Figures {
+pub fn run(layout: Layout, fed_pct: u32, churn: Churn) -> Figures {
     let mut life = Life {
         layout,
-        driver: Driver::new(layout),
+        driver: Driver::new(layout, Terms::of(layout, fed_pct, BIRTH)),
         mix: Mix::new(layout, churn.seed),
         leases: BTreeMap::new(),
         events: BTreeMap::new(),

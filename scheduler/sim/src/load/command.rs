@@ -37,6 +37,10 @@ pub struct Common {
     /// four GPUs each.
     #[arg(long, value_name = "PERCENT")]
     nvl_pct: Option<u32>,
+    /// How many percent of what all its nodes can draw the cell and each of its halls is fed with by
+    /// day; 0 for no power budgets. By default 95, and 100 for gangs, which are to fill all of it.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=200))]
+    fed_pct: Option<u32>,
     /// Where chance comes from.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -117,7 +121,11 @@ impl Load {
                 let layout = args
                     .common
                     .layout(if is_mixed { MIXED_NVL_PCT } else { 0 })?;
-                let figures = fill::run(layout, args.shape, args.common.seed);
+                let fed_pct = args.common.fed_pct.unwrap_or(match args.shape {
+                    Fill::Gang(_) => 100,
+                    Fill::Node | Fill::Gpu | Fill::Mig | Fill::Mixed => FED_PCT,
+                });
+                let figures = fill::run(layout, fed_pct, args.shape, args.common.seed);
                 args.common.told(&figures)
             }
             Self::Churn(args) => {
@@ -127,7 +135,8 @@ impl Load {
                     decisions: args.decisions,
                     seed: args.common.seed,
                 };
-                args.common.told(&churn::run(layout, churn))
+                let fed_pct = args.common.fed_pct.unwrap_or(FED_PCT);
+                args.common.told(&churn::run(layout, fed_pct, churn))
             }
             Self::Buyout(args) => {
                 let layout = args.common.layout(0)?;
@@ -136,7 +145,8 @@ impl Load {
                     used_pct: args.used_pct,
                     seed: args.common.seed,
                 };
-                args.common.told(&buyout::run(layout, buyout))
+                let fed_pct = args.common.fed_pct.unwrap_or(FED_PCT);
+                args.common.told(&buyout::run(layout, fed_pct, buyout))
             }
             Self::Trace(args) => {
                 let nodes = fleet::nodes(&read(&args.fleet)?)?;
@@ -150,6 +160,9 @@ impl Load {
 /// How much of the cell is whole racks where shapes are mixed and nothing is said: enough for whole
 /// domains to be asked for, little enough that the nodes asked for by number are what they say.
 const MIXED_NVL_PCT: u32 = 5;
+
+/// What halls are fed with where nothing is said: less than all their nodes can draw, as sites are.
+const FED_PCT: u32 = 95;
 
 impl Common {
     fn layout(&self, nvl_pct: u32) -> anyhow::Result<Layout> {

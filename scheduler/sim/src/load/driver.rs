@@ -4,22 +4,15 @@ use super::audit::{Audit, Note};
 use super::cell::Site;
 use super::clock::Clock;
 use super::report::{Counted, Figures, micros};
+use super::terms::Terms;
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::sevenths;
-use leasehold_common::time::{Span, Timestamp};
+use leasehold_common::time::Timestamp;
 use leasehold_placement::{Cell, Decision, NodeCondition, Plan, Policy, Request, plan};
 
 /// When every run begins.
 pub(super) const BIRTH: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
-
-/// By which rules decisions are made.
-fn policy() -> Policy {
-    Policy {
-        turnaround: Span::from_mins(10),
-        ..Policy::default()
-    }
-}
 
 /// A cell in use.
 #[derive(Debug)]
@@ -48,17 +41,17 @@ pub(super) struct Placed {
 }
 
 impl Driver {
-    pub(super) fn new(site: impl Into<Site>) -> Self {
+    pub(super) fn new(site: impl Into<Site>, terms: Terms) -> Self {
         let site = site.into();
-        let mut cell = site.cell();
+        let mut cell = site.cell(&terms);
         // A cell that is not told the time takes every lease for a booking to come.
         cell.advance(BIRTH);
         Self {
-            policy: policy(),
+            policy: terms.policy.clone(),
             cell,
             now: BIRTH,
             clock: Clock::default(),
-            audit: Audit::new(site.clone(), policy()),
+            audit: Audit::new(site.clone(), terms),
             last: 0,
             placed: 0,
             used: 0,

@@ -1,9 +1,10 @@
 //! From empty until nothing fits any more.
 
 use super::cell::Layout;
-use super::driver::Driver;
+use super::driver::{BIRTH, Driver};
 use super::mix::Mix;
 use super::report::Figures;
+use super::terms::Terms;
 use leasehold_common::lease::Shape;
 use leasehold_placement::Request;
 use std::fmt;
@@ -81,8 +82,8 @@ impl Fill {
 }
 
 /// Fills a cell.
-pub fn run(layout: Layout, fill: Fill, seed: u64) -> Figures {
-    let mut driver = Driver::new(layout);
+pub fn run(layout: Layout, fed_pct: u32, fill: Fill, seed: u64) -> Figures {
+    let mut driver = Driver::new(layout, Terms::of(layout, fed_pct, BIRTH));
     let mut mix = Mix::new(layout, seed);
     let mut refused = 0;
     while refused < REFUSALS {

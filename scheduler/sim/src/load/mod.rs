@@ -35,6 +35,7 @@ pub mod fill;
 mod fleet;
 mod mix;
 mod report;
+mod terms;
 pub mod trace;
 
 pub use cell::{InvalidLayout, Layout};

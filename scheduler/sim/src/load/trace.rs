@@ -10,6 +10,7 @@ use super::cell::Site;
 use super::driver::{BIRTH, Driver, Placed};
 use super::fleet::Job;
 use super::report::{Figures, percent};
+use super::terms::Terms;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::Shape;
 use leasehold_common::time::{Span, Timestamp};
@@ -86,7 +87,7 @@ struct Replay {
 pub fn run(nodes: Vec<NodeSpec>, jobs: Vec<Job>) -> Replayed {
     let site = Site::Listed(nodes.into());
     let mut replay = Replay {
-        driver: Driver::new(site.clone()),
+        driver: Driver::new(site.clone(), Terms::free()),
         site,
         events: BTreeMap::new(),
         scheduled: 0,

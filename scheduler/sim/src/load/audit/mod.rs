@@ -2,18 +2,25 @@
 //!
 //! The audit keeps its own record of who has what, made of what was booked and ended and of nothing the
 //! cell says. The checker is slow because it looks at every booking there is; so each plan is shown to
-//! it in a fleet of just the plan's nodes and the bookings on those, which is all its rules ask for.
+//! it in a fleet of just the plan's nodes and the bookings on those, which is all that most rules ask
+//! for. What is about many nodes at once, watts and what each side keeps, is counted again here.
 //!
 //! What happened is noted first and gone through later, a batch at a time, in the order in which it
 //! happened.
 
-use super::cell::{Site, sliceable};
-use leasehold_common::ids::{LeaseId, NodeIndex};
+mod shares;
+mod watts;
+
+use super::cell::Site;
+use super::terms::Terms;
+use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
 use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 use leasehold_placement::checker::{Fleet, violations};
 use leasehold_placement::{Booked, Booking, NodeCondition, Plan, Policy, Request};
+use shares::Shares;
 use std::collections::{BTreeMap, BTreeSet};
+use watts::Watts;
 
 /// How much is noted before it is gone through. A few megabytes of notes; checking so many at once
 /// leaves the caches to the engine in between.
@@ -58,23 +65,31 @@ pub(super) struct Audit {
     booked: BTreeMap<LeaseId, Booked>,
     on_node: Vec<Vec<LeaseId>>,
     notes: Vec<Note>,
-    /// How GPUs can be partitioned.
-    sliceable: Sku,
+    terms: Terms,
+    watts: Watts,
+    shares: Shares,
     found: Found,
 }
 
 impl Audit {
-    pub(super) fn new(site: Site, policy: Policy) -> Self {
+    pub(super) fn new(site: Site, terms: Terms) -> Self {
         let sound = |node| Site::sound(site.spec(NodeIndex(node)).gpus);
         let nodes = site.nodes();
         Self {
-            policy,
+            // Floors and ceilings are not to be told from a part of the cell.
+            policy: Policy {
+                floors: Vec::new(),
+                ceilings: Vec::new(),
+                ..terms.policy.clone()
+            },
+            watts: Watts::new(site.clone(), terms.skus.clone(), &terms.budgets),
+            shares: Shares::new(site.clone(), &terms.policy),
+            terms,
             conditions: (0..nodes).map(sound).collect(),
             booked: BTreeMap::new(),
             on_node: vec![Vec::new(); nodes as usize],
             site,
             notes: Vec::with_capacity(BATCH),
-            sliceable: sliceable(),
             found: Found::default(),
         }
     }
@@ -112,27 +127,37 @@ impl Audit {
                 let broken = violations(&self.fleet(&plan), &request, &self.policy, now, &plan);
                 self.found.checked += 1;
                 self.found.violations += broken.len() as u64;
+                self.watts.advance(now);
                 self.book(plan.booking(lease, &request));
             }
             Note::Ended { lease, at } => {
                 let booked = self.booked.get_mut(&lease).expect("what ends was booked");
                 booked.awaiting_return = true;
                 let booking = &mut booked.booking;
+                self.watts.unbook(booking);
                 booking.from = booking.from.min(at);
                 booking.to = Some(booking.to.map_or(at, |to| to.min(at)));
+                self.watts.book(booking);
             }
             Note::Gone { lease } => {
                 let booked = self.booked.remove(&lease).expect("what goes was booked");
+                self.watts.unbook(&booked.booking);
+                self.shares.unbook(&booked.booking);
                 for node in booked.booking.nodes.iter() {
                     self.on_node[node.as_usize()].retain(|other| *other != lease);
                 }
             }
-            Note::Condition { node, condition } => self.conditions[node.as_usize()] = condition,
+            Note::Condition { node, condition } => {
+                self.conditions[node.as_usize()] = condition;
+                self.shares.set_condition(node, &condition);
+            }
         }
     }
 
     fn book(&mut self, booking: Booking) {
         let lease = booking.lease;
+        self.found.violations += u64::from(!self.watts.book(&booking));
+        self.found.violations += self.shares.book(&booking);
         for node in booking.nodes.iter() {
             self.on_node[node.as_usize()].push(lease);
         }
@@ -160,9 +185,14 @@ impl Audit {
             .collect();
         Fleet {
             nodes,
-            skus: [(self.sliceable.name.clone(), self.sliceable.clone())].into(),
+            skus: self.skus(),
             bookings: leases.iter().map(|l| self.booked[l].clone()).collect(),
             ..Fleet::default()
         }
+    }
+
+    fn skus(&self) -> BTreeMap<SkuName, Sku> {
+        let skus = self.terms.skus.iter();
+        skus.map(|sku| (sku.name.clone(), sku.clone())).collect()
     }
 }

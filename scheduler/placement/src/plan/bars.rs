@@ -1,0 +1,187 @@
+//! Nodes that fit and may not be had, counted from what is kept of the cell.
+//!
+//! ```text
+//!   nodes that nobody has   by unit: what stands below a budget that is used up   cell/grid
+//!                           by pool: where domains are kept for the other side    cell/pool
+//!   the others that fit     one by one: room beside leases of the account, nodes with sick GPUs, those
+//!                           that are booked for later
+//! ```
+//!
+//! Nothing is counted, and next to nothing looked at, where no budget is nearly used up and every floor
+//! and ceiling leaves something.
+
+use super::ask::{Ask, Need};
+use super::faults::Cause;
+use super::limits::{Bar, Limits};
+use super::rules::judge;
+use super::slices::classes;
+use super::tally::Tally;
+use crate::cell::{Group, PoolKey, number, other};
+use leasehold_common::ids::NodeIndex;
+use std::collections::BTreeSet;
+
+/// Counts what is in the way of nodes that fit, each alone.
+pub(super) fn count(ask: &Ask<'_>, limits: &mut Limits<'_>, tally: &mut Tally) {
+    if tally.fit == 0 || !limits.may_bar() {
+        return;
+    }
+    let mut bars = Bars::default();
+    if ask.is_present() {
+        for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
+            for gpus in ask.sizes() {
+                count_idle(ask, limits, (group, gpus), &mut bars);
+            }
+        }
+        for node in found_by_room(ask) {
+            let (known, stance) = ask.look(node);
+            if judge(known, stance, ask).faults.fits() {
+                bars.enter(limits.bar(node, stance));
+            }
+        }
+    }
+    for (node, _) in &tally.fitting {
+        let (_, stance) = ask.look(*node);
+        bars.enter(limits.bar(*node, stance));
+    }
+    limits.met |= bars.reserved + bars.power > 0;
+    tally.bar(Bar::Reserved, bars.reserved);
+    tally.bar(Bar::Power, bars.power);
+}
+
+/// A node that only watts are missing for: the first of those that would be taken first.
+pub(super) fn first_short(
+    ask: &Ask<'_>,
+    limits: &mut Limits<'_>,
+    tally: &Tally,
+) -> Option<NodeIndex> {
+    if !tally.any[Cause::Power as usize] {
+        return None;
+    }
+    let (sku, index) = ask.sku?;
+    let mut is_short = |node: NodeIndex| {
+        let (known, stance) = ask.look(node);
+        limits.bar(node, stance) == Some(Bar::Power) && judge(known, stance, ask).faults.fits()
+    };
+    if ask.is_present() {
+        for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
+            let pools = &index.groups[group.number()].pools;
+            let sizes = ask.sizes().flat_map(|gpus| [(false, gpus), (true, gpus)]);
+            for key in sizes.flat_map(|(breaks_domain, gpus)| keys(pools, breaks_domain, gpus)) {
+                let pool = ask.cell.index().pools.get(key.pool);
+                let mut alike = pool.alike(sku, group, key.gpus);
+                if let Some(node) = alike.find(|node| is_short(*node)) {
+                    return Some(node);
+                }
+            }
+        }
+    }
+    let by_room = if ask.is_present() {
+        found_by_room(ask)
+    } else {
+        Vec::new()
+    };
+    let fitting = tally.fitting.iter().map(|(node, _)| *node);
+    by_room
+        .into_iter()
+        .chain(fitting)
+        .find(|node| is_short(*node))
+}
+
+/// Nodes by what is in the way of them.
+#[derive(Debug, Default)]
+struct Bars {
+    reserved: u32,
+    power: u32,
+}
+
+impl Bars {
+    const fn enter(&mut self, bar: Option<Bar>) {
+        match bar {
+            Some(Bar::Reserved) => self.reserved += 1,
+            Some(Bar::Power) => self.power += 1,
+            None => {}
+        }
+    }
+}
+
+/// Whole nodes of one group and size that nobody has.
+fn count_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, (group, gpus): (Group, u8), bars: &mut Bars) {
+    let Some((sku, index)) = ask.sku else {
+        return;
+    };
+    let grid = ask.cell.grid();
+    let kind = (sku, group.number(), gpus);
+    if grid.idle(kind) == 0 {
+        return;
+    }
+    if limits.keeps_all(group) {
+        bars.reserved += grid.idle(kind);
+        return;
+    }
+    if !limits.keeps_domains() {
+        let need = limits.envelope_on(sku, gpus);
+        let short = limits.short_units(need).into_iter();
+        bars.power += short.map(|unit| grid.idle_below(unit, kind)).sum::<u32>();
+        return;
+    }
+    let pools = &index.groups[group.number()].pools;
+    for key in keys(pools, false, gpus).chain(keys(pools, true, gpus)) {
+        let pool = ask.cell.index().pools.get(key.pool);
+        let mut alike = pool.alike(sku, group, gpus);
+        if grid.has_narrow_budgets() {
+            alike.for_each(|node| bars.enter(limits.bar(node, ask.look(node).1)));
+            continue;
+        }
+        // What is in the way of one of them is in the way of all.
+        let Some(first) = alike.next() else {
+            continue;
+        };
+        let nodes = 1 + u32::try_from(alike.count()).unwrap_or(u32::MAX);
+        match limits.bar(first, ask.look(first).1) {
+            Some(Bar::Reserved) => bars.reserved += nodes,
+            Some(Bar::Power) => bars.power += nodes,
+            None => {}
+        }
+    }
+}
+
+/// The pools with whole nodes of one size, in the order in which they are broken into.
+pub(super) fn keys(
+    pools: &BTreeSet<PoolKey>,
+    breaks_domain: bool,
+    gpus: u8,
+) -> impl Iterator<Item = &PoolKey> {
+    let first = PoolKey {
+        breaks_domain,
+        gpus,
+        ..PoolKey::FIRST
+    };
+    let alike = pools.range(first..);
+    alike.take_while(move |key| (key.breaks_domain, key.gpus) == (breaks_domain, gpus))
+}
+
+/// The other nodes that the index finds by their room or their first booking, and that may fit.
+fn found_by_room(ask: &Ask<'_>) -> Vec<NodeIndex> {
+    let mut found: BTreeSet<NodeIndex> = BTreeSet::new();
+    let Some((_, index)) = ask.sku else {
+        return Vec::new();
+    };
+    let groups = || Group::ALL.into_iter().filter(|g| g.may_serve(ask.side));
+    if let Need::Gpus(count) | Need::Slices(count) = ask.need {
+        let beside = ask.account.and_then(|account| index.beside.get(&account));
+        let across = &index.across[number(other(ask.side))];
+        let rooms = beside.map(|own| &own.room).into_iter().chain([across]);
+        let rooms = rooms.chain(groups().map(|group| &index.groups[group.number()].frail));
+        for room in rooms {
+            found.extend(room.range((count, NodeIndex(0))..).map(|(_, node)| *node));
+        }
+        found.extend(classes(ask).flat_map(|(_, nodes)| nodes));
+    }
+    if let Some(until) = ask.window.until().filter(|_| ask.stands_alone()) {
+        for booked in groups().flat_map(|group| &index.ahead.idle[group.number()]) {
+            let (_, nodes) = booked;
+            found.extend(nodes.range((until, NodeIndex(0))..).map(|(_, node)| *node));
+        }
+    }
+    found.into_iter().collect()
+}
