@@ -6,8 +6,8 @@
 //! free only where a minute begins in which less is booked than in the one before it, or more allowed.
 //! So the first start is one of a list that can be written down, and no other needs to be asked about.
 //!
-//! For one node the list is gone through node by node: where the watts above it allow a start, or from
-//! when on, is one question to the power book. For a gang a whole stretch of the list is asked about at
+//! For one node the list is gone through node by node, in the order in which they come free: where the
+//! watts above it allow a start, or from when on, is one question to the power book. For a gang a whole stretch of the list is asked about at
 //! once, with every node that fits anywhere in it and only the minutes that every start in it would
 //! have. A stretch without hope is passed over; any other is halved, down to one start, which is then
 //! asked about as it is. So it is the list that ends the search, and never a number of tries.
@@ -17,12 +17,14 @@ use super::earliest::{is_in_time, starts, turns};
 use super::gang::{Size, candidates};
 use super::limits::Limits;
 use super::rules::judge;
+use super::slices;
 use super::survey::{Seat, Survey};
+use crate::cell::Group;
 use crate::power::{Lasting, Load, Minute, Minutes, UnitId};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::node_set::NodeSet;
-use leasehold_common::policy::Policy;
+use leasehold_common::policy::{Granularity, Policy};
 use leasehold_common::time::Timestamp;
 use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
@@ -44,57 +46,150 @@ impl Span {
 /// The first start from the one asked for on at which a node can be had, with what is above it, and
 /// the first node that then can.
 pub(super) fn first_node(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, NodeIndex)> {
-    let limits = Limits::new(*ask, policy);
-    let mut spans: Vec<(Span, NodeIndex)> = Vec::new();
-    let mut instants = Vec::new();
-    for (node, stance) in ask.nodes() {
-        if !ask.is_large_enough(stance.gpus) || limits.is_reserved(node, stance) {
-            continue;
-        }
-        let of_node = spans_of(ask, node, &mut instants);
-        spans.extend(of_node.into_iter().map(|span| (span, node)));
+    let mut search = First {
+        ask,
+        limits: Limits::new(*ask, policy),
+        watts: Watts::new(ask),
+        best: None,
+        instants: Vec::new(),
+    };
+    if ask.is_present() && ask.apart.granularity == Granularity::Node && !ask.cell.is_washing() {
+        search.by_index();
+        debug_assert_eq!(
+            search.best,
+            first_of_all(ask, policy),
+            "the index has the first node"
+        );
+        search.best
+    } else {
+        first_of_all(ask, policy)
     }
-    spans.sort_unstable();
-    let mut watts = Watts::new(ask);
-    let mut best: Option<(Timestamp, NodeIndex)> = None;
-    for (span, node) in spans {
-        if best.is_some_and(|(at, _)| at < span.from) {
-            break;
+}
+
+/// The same from a look at every node.
+fn first_of_all(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, NodeIndex)> {
+    let mut search = First {
+        ask,
+        limits: Limits::new(*ask, policy),
+        watts: Watts::new(ask),
+        best: None,
+        instants: Vec::new(),
+    };
+    for (node, _) in ask.nodes() {
+        search.by_holds(node);
+    }
+    search.best
+}
+
+/// The search for one node.
+struct First<'a, 'b> {
+    ask: &'b Ask<'a>,
+    limits: Limits<'a>,
+    watts: Watts<'a, 'b>,
+    best: Option<(Timestamp, NodeIndex)>,
+    instants: Vec<Timestamp>,
+}
+
+impl First<'_, '_> {
+    /// Nodes that nobody has by pools, those that leases have by when the last of them is over, and one by
+    /// one only the account's own and those with bookings to come.
+    fn by_index(&mut self) {
+        let ask = self.ask;
+        let Some((sku, index)) = ask.sku else {
+            return;
+        };
+        let is_narrow = ask.cell.grid().has_narrow_budgets();
+        for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
+            if self.limits.keeps_all(group) {
+                continue;
+            }
+            let pools = &index.groups[group.number()].pools;
+            for key in pools.iter().filter(|key| ask.is_large_enough(key.gpus)) {
+                let alike = ask.cell.index().pools.get(key.pool);
+                let nodes = alike.alike(sku, group, key.gpus);
+                for node in nodes.take(if is_narrow { usize::MAX } else { 1 }) {
+                    self.try_span(node, ask.window.start, None);
+                }
+            }
         }
-        let power = limits.envelope(ask.look(node).1);
+        let frail = index.groups.iter().flat_map(|group| &group.frail);
+        let own = ask.account.and_then(|account| index.beside.get(&account));
+        let own = own.into_iter().flat_map(|own| &own.nodes);
+        let one_by_one = frail
+            .map(|(_, node)| node)
+            .chain(own)
+            .chain(&index.involved);
+        for node in one_by_one.chain(slices::carved_nodes(ask)) {
+            self.by_holds(*node);
+        }
+        for (tail, node) in index.tails.range((ask.window.last_end(), NodeIndex(0))..) {
+            let Some(at) = ask.window.after(Some(*tail)) else {
+                // It should be back already.
+                continue;
+            };
+            if self.best.is_some_and(|(best, _)| best < at) || !is_in_time(ask, at) {
+                break;
+            }
+            let (known, stance) = ask.look(*node);
+            let fits = |at| judge(known, stance, &ask.at(at)).faults.fits();
+            if at > ask.window.start && !stance.is_involved && fits(at) {
+                self.try_span(*node, at, None);
+            }
+        }
+    }
+
+    /// One node, by the holds on it.
+    fn by_holds(&mut self, node: NodeIndex) {
+        let (_, stance) = self.ask.look(node);
+        if !self.ask.is_large_enough(stance.gpus) {
+            return;
+        }
+        let latest = self.best.map(|(at, _)| at);
+        for span in spans_of(self.ask, node, latest, &mut self.instants) {
+            if self.try_span(node, span.from, span.until) {
+                return;
+            }
+        }
+    }
+
+    /// A node that fits from an instant on, until another; whether it can be had then.
+    fn try_span(&mut self, node: NodeIndex, from: Timestamp, until: Option<Timestamp>) -> bool {
+        let (_, stance) = self.ask.look(node);
+        if self.best.is_some_and(|best| best < (from, node))
+            || self.limits.is_reserved(node, stance)
+        {
+            return false;
+        }
+        let power = self.limits.envelope(stance);
         // What draws nothing is no budget's business, not even of one that is exceeded.
         let at = match power {
-            MilliWatts::ZERO => Some(span.from),
-            _ => watts.first_start(node, power, span.from),
+            MilliWatts::ZERO => Some(from),
+            _ => self.watts.first_start(node, power, from),
         };
-        let Some(at) = at else {
-            continue;
+        let Some(at) = at.filter(|at| until.is_none_or(|until| *at < until)) else {
+            return false;
         };
-        if span.until.is_none_or(|until| at < until) {
-            best = Some(best.map_or((at, node), |best| best.min((at, node))));
-        }
+        self.best = Some(self.best.map_or((at, node), |best| best.min((at, node))));
+        true
     }
-    debug_assert!(
-        best.is_none_or(|(at, node)| {
-            let (known, stance) = ask.look(node);
-            let then = ask.at(at);
-            let bar = Limits::new(then, policy).bar(node, stance);
-            judge(known, stance, &then).faults.fits() && bar.is_none()
-        }),
-        "what is said to be the first start is one"
-    );
-    best
 }
 
 /// When a node fits, from the start asked for on.
-fn spans_of(ask: &Ask<'_>, node: NodeIndex, instants: &mut Vec<Timestamp>) -> Vec<Span> {
+/// Spans that begin after `latest` are left out.
+fn spans_of(
+    ask: &Ask<'_>,
+    node: NodeIndex,
+    latest: Option<Timestamp>,
+    instants: &mut Vec<Timestamp>,
+) -> Vec<Span> {
     let (known, stance) = ask.look(node);
     let faults = judge(known, stance, ask).faults;
     if !faults.may_fit_later() {
         return Vec::new();
     }
     turns(ask, known, instants);
-    let later = instants.iter().map(|at| {
+    let is_soon = |at: &&Timestamp| latest.is_none_or(|latest| **at <= latest);
+    let later = instants.iter().take_while(is_soon).map(|at| {
         let fits = judge(known, stance, &ask.at(*at)).faults.fits();
         (*at, if fits { 1 } else { -1 })
     });
@@ -123,7 +218,7 @@ fn joined(changes: impl Iterator<Item = (Timestamp, i64)>) -> Vec<Span> {
     spans
 }
 
-/// From when on there are watts, asked in order of time. Nodes below the same budgets that would draw
+/// From when on there are watts. Nodes below the same budgets that would draw
 /// the same have one answer.
 struct Watts<'a, 'b> {
     ask: &'b Ask<'a>,
@@ -162,7 +257,7 @@ impl<'a, 'b> Watts<'a, 'b> {
             return Some(from);
         };
         match self.known.get(&(unit, power)) {
-            Some((_, None)) => return None,
+            Some((asked, None)) if *asked <= from => return None,
             Some((asked, Some(at))) if *asked <= from && from <= *at => return Some(*at),
             Some(_) | None => {}
         }
