@@ -182,6 +182,7 @@ impl Cell {
             self.bookings.remove(&lease);
         }
         self.grid.spare(&[load], minutes);
+        self.watch();
         if is_taken_back && self.is_washing() {
             self.uncount_pass_of(lease, node);
         }

@@ -6,6 +6,7 @@
 
 use super::Cell;
 use super::booking::Booking;
+use super::pool::PoolId;
 use super::stance::SkuId;
 use crate::power::{Budget, Load, Minute, Minutes, PowerBook, UnitId};
 use leasehold_common::ids::{LeaseId, NodeIndex};
@@ -36,6 +37,8 @@ struct Place {
     parent: Option<UnitId>,
     /// Whole nodes below it that nobody has, by kind.
     idle: Vec<(Idle, u32)>,
+    /// The pools that stand below it.
+    pools: Vec<PoolId>,
 }
 
 /// What tells idle nodes apart for whoever asks for room: SKU, group and GPUs.
@@ -64,6 +67,42 @@ impl Grid {
         self.has_narrow
     }
 
+    /// The pool of a node is below the units above it, up to the hall.
+    pub(super) fn add_pool(&mut self, node: NodeIndex, pool: PoolId) {
+        let mut unit = self.of_node[node.as_usize()];
+        while let Some(UnitId(at)) = unit {
+            let place = &mut self.units[at as usize];
+            if place.pools.contains(&pool) || place.prefix.level() == Locality::Cell {
+                return;
+            }
+            if place.prefix.level() > Locality::Domain {
+                place.pools.push(pool);
+            }
+            unit = place.parent;
+        }
+    }
+
+    /// The pools below units whose budgets have come to be nearly used up, or are so no longer.
+    pub(super) fn turned(&mut self) -> Vec<PoolId> {
+        let mut pools: Vec<PoolId> = Vec::new();
+        for UnitId(at) in self.book.turned() {
+            pools.extend(&self.units[at as usize].pools);
+        }
+        pools.sort_unstable();
+        pools.dedup();
+        pools
+    }
+
+    /// The smallest unit above a node, from its rack to its hall, whose budget is nearly used up.
+    pub(super) fn tight_above(&self, node: NodeIndex) -> Option<UnitId> {
+        let mut above = self.above(self.unit_of(node));
+        above.find(|unit| {
+            let level = self.prefix(*unit).level();
+            let is_between = level > Locality::Domain && level < Locality::Cell;
+            is_between && self.book.is_tight(*unit)
+        })
+    }
+
     /// Whole nodes below a unit that nobody has.
     pub(crate) fn idle_below(&self, unit: UnitId, kind: Idle) -> u32 {
         let counts = self.units[unit.0 as usize].idle.iter();
@@ -73,10 +112,15 @@ impl Grid {
             .sum()
     }
 
+    /// The unit that is all of the cell; absent where there is nothing in it.
+    pub(crate) fn cell(&self) -> Option<UnitId> {
+        // Units are numbered from the top.
+        (!self.units.is_empty()).then_some(UnitId(0))
+    }
+
     /// Whole nodes of the cell that nobody has.
     pub(crate) fn idle(&self, kind: Idle) -> u32 {
-        let cell = self.ids.get(&Prefix::cell());
-        cell.map_or(0, |cell| self.idle_below(*cell, kind))
+        self.cell().map_or(0, |cell| self.idle_below(cell, kind))
     }
 
     /// A node has become one of its kind that nobody has, or is so no longer.
@@ -144,6 +188,7 @@ impl Grid {
             prefix: prefix.clone(),
             parent,
             idle: Vec::new(),
+            pools: Vec::new(),
         });
         id
     }
@@ -217,6 +262,7 @@ impl Cell {
         if self.grid.is_bounded() {
             let loads = self.loads(booking);
             self.grid.draw(&loads, booking.minutes());
+            self.watch();
         }
     }
 
@@ -224,6 +270,21 @@ impl Cell {
         if self.grid.is_bounded() {
             let loads = self.loads(booking);
             self.grid.spare(&loads, booking.minutes());
+            self.watch();
+        }
+    }
+
+    /// Puts pools below budgets that are nearly used up apart from the others, and back.
+    pub(super) fn watch(&mut self) {
+        for pool in self.grid.turned() {
+            self.watch_pool(pool);
+        }
+    }
+
+    pub(super) fn watch_pool(&mut self, pool: PoolId) {
+        if let Some(node) = self.index.pools.get(pool).first() {
+            let tight = self.grid.tight_above(node);
+            self.index.set_tight(pool, tight);
         }
     }
 }

@@ -16,8 +16,9 @@
 //! the same in a cell of any size.
 
 use super::ahead::{Ahead, Prospects};
-use super::pool::{PoolKey, Pools};
+use super::pool::{PoolId, PoolKey, Pools};
 use super::stance::{AccountId, ByFree, Group, Kind, Room, SkuId, Stance, number, other};
+use crate::power::UnitId;
 use leasehold_common::class::Side;
 use leasehold_common::ids::{AccountName, NodeIndex, SkuName};
 use leasehold_common::policy::{Granularity, Isolation};
@@ -27,10 +28,27 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Idle nodes of one group.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Idle {
-    /// Pools with a whole node.
+    /// Pools with a whole node, but for those below a budget that is nearly used up.
     pub(crate) pools: BTreeSet<PoolKey>,
+    /// Those, by the smallest unit with such a budget: what that forbids, nothing of them is needed for.
+    pub(crate) tight: BTreeMap<UnitId, BTreeSet<PoolKey>>,
     /// Nodes with sick GPUs, by those that are not.
     pub(crate) frail: BTreeSet<ByFree>,
+}
+
+impl Idle {
+    /// All pools with a whole node, as several sets.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &BTreeSet<PoolKey>> {
+        [&self.pools].into_iter().chain(self.tight.values())
+    }
+
+    /// The pools that stand where one does.
+    pub(super) fn set_of(&mut self, tight: Option<UnitId>) -> &mut BTreeSet<PoolKey> {
+        match tight {
+            Some(unit) => self.tight.entry(unit).or_default(),
+            None => &mut self.pools,
+        }
+    }
 }
 
 /// Nodes that leases of one account have now and no others will.
@@ -275,6 +293,11 @@ impl Index {
         }
     }
 
+    /// A pool stands below a unit whose budget is nearly used up, or below none.
+    pub(super) fn set_tight(&mut self, pool: PoolId, tight: Option<UnitId>) {
+        self.pools.set_tight(pool, tight, &mut self.skus);
+    }
+
     /// Many nodes will be set: what is kept of their pools is brought up to date once, at the end.
     pub(super) fn begin_many(&mut self) {
         self.pools.begin_many();
@@ -377,6 +400,12 @@ impl Index {
             assert_eq!(kept.ahead, counted.ahead, "what is to come is counted");
             for (kept, counted) in kept.groups.iter().zip(&counted.groups) {
                 assert_eq!(kept.pools, counted.pools, "pools stand in order");
+                assert!(
+                    kept.tight
+                        .iter()
+                        .filter(|(_, pools)| !pools.is_empty())
+                        .eq(&counted.tight)
+                );
                 assert_eq!(kept.frail, counted.frail);
             }
             assert_eq!(kept.across, counted.across);

@@ -141,6 +141,9 @@ impl Cell {
         for moved in self.index.pools.admit(index, &node.spec.path) {
             self.move_pool(moved);
         }
+        let (pool, _) = self.index.pools.of(index);
+        self.grid.add_pool(index, pool);
+        self.watch_pool(pool);
         *self.slot(index) = Some(node);
         self.compare_neighbours(place);
         self.compare_neighbours(place + 1);
@@ -149,6 +152,7 @@ impl Cell {
         for (load, minutes) in self.loads_on(index) {
             self.grid.draw(&[load], minutes);
         }
+        self.watch();
         self.move_passes(index, true);
     }
 
@@ -179,6 +183,7 @@ impl Cell {
             booked.extend(self.loads(&known.booking).into_iter().map(|l| (l, minutes)));
         }
         self.grid.set_budget(prefix, budget, booked);
+        self.watch();
     }
 
     /// Tells the cell the policy that decides from now on: it keeps hardware apart and makes it clean as
@@ -362,6 +367,7 @@ impl Cell {
             let most = sku.gpu_watts.max(sku.gpu_watts_max);
             let most = sku.envelope_capped(node.spec.gpus, Some(most));
             self.grid.heed(most);
+            self.watch();
         }
     }
 
@@ -394,6 +400,9 @@ impl Cell {
         let path = node.spec.path.clone();
         self.enter(index, None);
         self.index.pools.settle(index, &path);
+        let (pool, _) = self.index.pools.of(index);
+        self.grid.add_pool(index, pool);
+        self.watch_pool(pool);
         self.restance(index);
     }
 

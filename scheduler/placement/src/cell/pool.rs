@@ -4,6 +4,7 @@
 
 use super::index::{SideCount, SkuIndex};
 use super::stance::{Group, SkuId, Stance, number};
+use crate::power::UnitId;
 use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::topology::{Locality, Prefix, TopologyPath};
@@ -50,6 +51,8 @@ pub(crate) struct Pool {
     /// Those that nobody has, now or booked, and that nothing is the matter with.
     pub(crate) whole: u32,
     idle: BTreeMap<(SkuId, usize, u8), BTreeSet<NodeIndex>>,
+    /// The smallest unit above it whose budget is nearly used up.
+    tight: Option<UnitId>,
     /// Its nodes of each SKU.
     parts: BTreeMap<SkuId, Part>,
 }
@@ -64,6 +67,11 @@ struct Part {
 }
 
 impl Pool {
+    /// The first of its nodes by number.
+    pub(super) fn first(&self) -> Option<NodeIndex> {
+        self.members.first().copied()
+    }
+
     /// Whether all of it that is of a SKU is a side's, or could be.
     pub(crate) fn is_open_to(&self, side: Side, sku: SkuId) -> bool {
         let part = self.parts.get(&sku);
@@ -228,6 +236,7 @@ impl Pools {
                 members: BTreeSet::new(),
                 whole: 0,
                 idle: BTreeMap::new(),
+                tight: None,
                 parts: BTreeMap::new(),
             });
         }
@@ -308,6 +317,15 @@ impl Pools {
         }
     }
 
+    /// A pool stands below a unit whose budget is nearly used up, or below none.
+    pub(super) fn set_tight(&mut self, id: PoolId, tight: Option<UnitId>, skus: &mut [SkuIndex]) {
+        if self.get(id).tight != tight {
+            self.unlist(id, skus);
+            self.pools[id.0 as usize].tight = tight;
+            self.list(id, skus);
+        }
+    }
+
     /// From now on pools leave their order when a node of theirs changes, and stay out of it.
     pub(super) fn begin_many(&mut self) {
         self.unlisted = Some(BTreeSet::new());
@@ -327,7 +345,8 @@ impl Pools {
             return;
         }
         for (sku, group, key) in self.get(id).keys(id) {
-            skus[usize::from(sku.0)].groups[group].pools.remove(&key);
+            let idle = &mut skus[usize::from(sku.0)].groups[group];
+            idle.set_of(self.get(id).tight).remove(&key);
         }
     }
 
@@ -336,7 +355,8 @@ impl Pools {
             return;
         }
         for (sku, group, key) in self.get(id).keys(id) {
-            skus[usize::from(sku.0)].groups[group].pools.insert(key);
+            let idle = &mut skus[usize::from(sku.0)].groups[group];
+            idle.set_of(self.get(id).tight).insert(key);
         }
     }
 

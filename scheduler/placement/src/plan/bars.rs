@@ -16,7 +16,7 @@ use super::limits::{Bar, Limits};
 use super::rules::judge;
 use super::slices::classes;
 use super::tally::Tally;
-use crate::cell::{Group, PoolKey, number, other};
+use crate::cell::{Group, number, other};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeSet;
 
@@ -64,9 +64,8 @@ pub(super) fn first_short(
     };
     if ask.is_present() {
         for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
-            let pools = &index.groups[group.number()].pools;
-            let sizes = ask.sizes().flat_map(|gpus| [(false, gpus), (true, gpus)]);
-            for key in sizes.flat_map(|(breaks_domain, gpus)| keys(pools, breaks_domain, gpus)) {
+            let pools = index.groups[group.number()].sets().flatten();
+            for key in pools.filter(|key| ask.is_large_enough(key.gpus)) {
                 let pool = ask.cell.index().pools.get(key.pool);
                 let mut alike = pool.alike(sku, group, key.gpus);
                 if let Some(node) = alike.find(|node| is_short(*node)) {
@@ -124,8 +123,8 @@ fn count_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, (group, gpus): (Group, u8)
         bars.power += short.map(|unit| grid.idle_below(unit, kind)).sum::<u32>();
         return;
     }
-    let pools = &index.groups[group.number()].pools;
-    for key in keys(pools, false, gpus).chain(keys(pools, true, gpus)) {
+    let pools = index.groups[group.number()].sets().flatten();
+    for key in pools.filter(|key| key.gpus == gpus) {
         let pool = ask.cell.index().pools.get(key.pool);
         let mut alike = pool.alike(sku, group, gpus);
         if grid.has_narrow_budgets() {
@@ -143,21 +142,6 @@ fn count_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, (group, gpus): (Group, u8)
             None => {}
         }
     }
-}
-
-/// The pools with whole nodes of one size, in the order in which they are broken into.
-pub(super) fn keys(
-    pools: &BTreeSet<PoolKey>,
-    breaks_domain: bool,
-    gpus: u8,
-) -> impl Iterator<Item = &PoolKey> {
-    let first = PoolKey {
-        breaks_domain,
-        gpus,
-        ..PoolKey::FIRST
-    };
-    let alike = pools.range(first..);
-    alike.take_while(move |key| (key.breaks_domain, key.gpus) == (breaks_domain, gpus))
 }
 
 /// The other nodes that the index finds by their room or their first booking, and that may fit.

@@ -207,7 +207,18 @@ impl<'a> Limits<'a> {
         let most = need + spent;
         need == MilliWatts::ZERO
             || (most <= book.surely_left(unit) && self.is_to_come())
-            || most <= self.left_in(unit)
+            || (self.may_ask(unit, most) && most <= self.left_in(unit))
+    }
+
+    /// Whether it is worth asking what is left in a unit: not where even now it is less.
+    fn may_ask(&self, unit: UnitId, most: MilliWatts) -> bool {
+        self.left.contains_key(&unit)
+            || self
+                .ask
+                .cell
+                .grid()
+                .book()
+                .may_allow(unit, most, self.minutes)
     }
 
     /// Whether it is asked about minutes from the present on, of which the book knows what is surely left.
@@ -233,6 +244,24 @@ impl<'a> Limits<'a> {
             }
         }
         short
+    }
+
+    /// Whether the budget of all of the cell is in the way of any node.
+    pub(super) fn is_cell_short(&mut self) -> bool {
+        let cell = self.ask.cell.grid().cell();
+        self.is_powered && cell.is_some_and(|cell| !self.may_have_from(cell))
+    }
+
+    /// Whether a unit's budget allows the least that the request could draw on a node.
+    pub(super) fn may_have_from(&mut self, unit: UnitId) -> bool {
+        let Some((sku, _)) = self.ask.sku else {
+            return false;
+        };
+        let needs = self.ask.sizes().map(|gpus| self.envelope_on(sku, gpus));
+        let least = needs.min().unwrap_or_default();
+        let is_allowed = self.allows(unit, least);
+        self.met |= !is_allowed;
+        is_allowed
     }
 
     /// Whether nodes that nobody has are all kept from this side, those of an owner that lets in the other

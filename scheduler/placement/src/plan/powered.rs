@@ -103,8 +103,8 @@ impl First<'_, '_> {
             if self.limits.keeps_all(group) {
                 continue;
             }
-            let pools = &index.groups[group.number()].pools;
-            for key in pools.iter().filter(|key| ask.is_large_enough(key.gpus)) {
+            let pools = index.groups[group.number()].sets().flatten();
+            for key in pools.filter(|key| ask.is_large_enough(key.gpus)) {
                 let alike = ask.cell.index().pools.get(key.pool);
                 let nodes = alike.alike(sku, group, key.gpus);
                 for node in nodes.take(if is_narrow { usize::MAX } else { 1 }) {

@@ -9,12 +9,11 @@
 //! differ in nothing but their number.
 
 use super::ask::{Ask, Need};
-use super::bars;
 use super::limits::Limits;
 use super::rules::{Verdict, judge};
 use super::score::{Podium, RUNNERS_UP, Score};
 use super::tally::Tally;
-use crate::cell::{ByNext, Group, Stance, number, other};
+use crate::cell::{ByNext, Group, PoolKey, Stance, number, other};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::GpuSlots;
@@ -88,47 +87,82 @@ fn of_fitting(
 
 /// Whole nodes that nobody has, by pools.
 pub(super) fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Podium<Spot>) {
-    let Some((sku, index)) = ask.sku else {
+    let Some((_, index)) = ask.sku else {
         return;
     };
-    let is_narrow = ask.cell.grid().has_narrow_budgets();
+    if limits.is_cell_short() {
+        return;
+    }
     for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
-        let pools = &index.groups[group.number()].pools;
-        if pools.is_empty() || limits.keeps_all(group) {
+        if limits.keeps_all(group) {
             continue;
         }
-        for (breaks_domain, gpus) in ask.sizes().flat_map(|gpus| [(false, gpus), (true, gpus)]) {
-            let alike = bars::keys(pools, breaks_domain, gpus);
-            let (mut entered, mut last) = (0, 0);
-            for key in alike {
-                // Where something is in the way, the first that can be had of a pool need not come
-                // in the order of pools.
-                if entered > RUNNERS_UP && (!limits.met || key.left > last) {
-                    break;
-                }
-                last = key.left;
-                let pool = ask.cell.index().pools.get(key.pool);
-                let nodes = pool.alike(sku, group, gpus);
-                // What is in the way of one of them is in the way of all, mostly.
-                let tried = if is_narrow { usize::MAX } else { 1 };
-                let mut tried = nodes.take(tried);
-                let Some(node) = tried.find(|n| limits.bar(*n, ask.look(*n).1).is_none()) else {
-                    continue;
-                };
-                let score = Score {
-                    side_changes: u32::from(group.changes_side(ask.side)),
-                    domains_broken: u32::from(breaks_domain),
-                    slices: None,
-                    gpus_stranded: stranded(ask, GpuSlots::first(gpus)),
-                    unit_left: key.left,
-                    idle_before: 0,
-                    node_index: node,
-                };
-                podium.enter(score, || spot(ask, node, GpuSlots::first(gpus), gpus));
-                entered += 1;
+        let idle = &index.groups[group.number()];
+        enter_pools(ask, group, &idle.pools, limits, podium);
+        for (unit, pools) in &idle.tight {
+            if !pools.is_empty() && limits.may_have_from(*unit) {
+                enter_pools(ask, group, pools, limits, podium);
             }
         }
     }
+}
+
+/// The best few of some pools.
+fn enter_pools(
+    ask: &Ask<'_>,
+    group: Group,
+    pools: &BTreeSet<PoolKey>,
+    limits: &mut Limits<'_>,
+    podium: &mut Podium<Spot>,
+) {
+    let Some((sku, _)) = ask.sku.filter(|_| !pools.is_empty()) else {
+        return;
+    };
+    let is_narrow = ask.cell.grid().has_narrow_budgets();
+    for (breaks_domain, gpus) in ask.sizes().flat_map(|gpus| [(false, gpus), (true, gpus)]) {
+        let (mut entered, mut last) = (0, 0);
+        for key in keys(pools, breaks_domain, gpus) {
+            // Where something is in the way, the first that can be had of a pool need not come in the
+            // order of pools.
+            if entered > RUNNERS_UP && (!limits.met || key.left > last) {
+                break;
+            }
+            last = key.left;
+            let pool = ask.cell.index().pools.get(key.pool);
+            // What is in the way of one of them is in the way of all, mostly.
+            let tried = if is_narrow { usize::MAX } else { 1 };
+            let mut tried = pool.alike(sku, group, gpus).take(tried);
+            let Some(node) = tried.find(|n| limits.bar(*n, ask.look(*n).1).is_none()) else {
+                continue;
+            };
+            let score = Score {
+                side_changes: u32::from(group.changes_side(ask.side)),
+                domains_broken: u32::from(breaks_domain),
+                slices: None,
+                gpus_stranded: stranded(ask, GpuSlots::first(gpus)),
+                unit_left: key.left,
+                idle_before: 0,
+                node_index: node,
+            };
+            podium.enter(score, || spot(ask, node, GpuSlots::first(gpus), gpus));
+            entered += 1;
+        }
+    }
+}
+
+/// The pools with whole nodes of one size, in the order in which they are broken into.
+fn keys(
+    pools: &BTreeSet<PoolKey>,
+    breaks_domain: bool,
+    gpus: u8,
+) -> impl Iterator<Item = &PoolKey> {
+    let first = PoolKey {
+        breaks_domain,
+        gpus,
+        ..PoolKey::FIRST
+    };
+    let alike = pools.range(first..);
+    alike.take_while(move |key| (key.breaks_domain, key.gpus) == (breaks_domain, gpus))
 }
 
 /// Room beside other leases of the account, beside those of the other side where policy lets both be

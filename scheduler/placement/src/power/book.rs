@@ -51,6 +51,8 @@ pub struct PowerBook {
     much: MilliWatts,
     /// Those units.
     tight: BTreeSet<UnitId>,
+    /// Those that became so, or are so no longer, since somebody asked.
+    turned: Vec<UnitId>,
 }
 
 /// Books are equal where budgets and bookings are: what is surely left follows from those, and from when
@@ -98,6 +100,12 @@ impl Bound {
             least: MilliWatts::ZERO,
             most: (MilliWatts(u64::MAX), Minute::EPOCH),
         }
+    }
+
+    /// Whether so much is left in the minute that was looked at, if that is among `minutes`.
+    fn may_have(&self, power: MilliWatts, minutes: Minutes) -> bool {
+        let (most, at) = self.most;
+        power <= most || at < minutes.from || minutes.to <= at
     }
 
     /// Looks again at what is surely left: the least that is allowed from now on and the most that is
@@ -165,7 +173,9 @@ impl PowerBook {
     /// Takes a unit's budget away, and the profile kept for it.
     pub fn clear_budget(&mut self, unit: UnitId) {
         self.units[unit.as_usize()].bound = None;
-        self.tight.remove(&unit);
+        if self.tight.remove(&unit) {
+            self.turned.push(unit);
+        }
     }
 
     /// Lets time go on. What was surely left stays so.
@@ -200,6 +210,16 @@ impl PowerBook {
         self.tight.iter().copied()
     }
 
+    /// Whether a unit may have less left than one node draws.
+    pub fn is_tight(&self, unit: UnitId) -> bool {
+        self.tight.contains(&unit)
+    }
+
+    /// The units that became tight, or are so no longer, since this was last asked.
+    pub fn turned(&mut self) -> Vec<UnitId> {
+        std::mem::take(&mut self.turned)
+    }
+
     /// What is surely left in a unit by its own budget, in all of whatever minutes from the present on;
     /// everything where it has none.
     pub fn surely_left(&self, unit: UnitId) -> MilliWatts {
@@ -215,20 +235,26 @@ impl PowerBook {
         if power <= bound.least && minutes.from >= self.now {
             return true;
         }
-        let (most, at) = bound.most;
-        if power > most && minutes.from <= at && at < minutes.to {
-            return false;
-        }
-        fits(&bound.profile, &bound.budget, minutes, power)
+        bound.may_have(power, minutes) && fits(&bound.profile, &bound.budget, minutes, power)
+    }
+
+    /// Whether so much more may be within a unit's own budget in all of `minutes`, from one look: where it
+    /// is not, it is certain.
+    pub fn may_allow(&self, unit: UnitId, power: MilliWatts, minutes: Minutes) -> bool {
+        self.bound_of(unit)
+            .is_none_or(|bound| bound.may_have(power, minutes))
     }
 
     fn look(&mut self, unit: UnitId) {
         if let Some(bound) = &mut self.units[unit.as_usize()].bound {
             bound.look(self.now);
-            if bound.least < self.much {
-                self.tight.insert(unit);
+            let has_turned = if bound.least < self.much {
+                self.tight.insert(unit)
             } else {
-                self.tight.remove(&unit);
+                self.tight.remove(&unit)
+            };
+            if has_turned {
+                self.turned.push(unit);
             }
         }
     }
