@@ -157,6 +157,12 @@ impl Grid {
         self.book.advance(Minute::containing(now));
     }
 
+    /// Whether two units stand in one and neither has a budget of its own.
+    pub(crate) fn are_alike(&self, one: UnitId, other: UnitId) -> bool {
+        let place = |unit: UnitId| &self.units[unit.0 as usize];
+        one == other || (!self.has_narrow && place(one).parent == place(other).parent)
+    }
+
     /// A unit and all above it that have a budget.
     pub(crate) fn bounded_above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + '_ {
         std::iter::successors(Some(unit), |unit| self.units[unit.0 as usize].parent)

@@ -17,8 +17,8 @@ use super::rules::judge;
 use super::slices::classes;
 use super::tally::Tally;
 use crate::cell::{Group, number, other};
+use crate::power::UnitId;
 use leasehold_common::ids::NodeIndex;
-use std::collections::BTreeSet;
 
 /// Counts what is in the way of nodes that fit, each alone.
 pub(super) fn count(ask: &Ask<'_>, limits: &mut Limits<'_>, tally: &mut Tally) {
@@ -27,15 +27,26 @@ pub(super) fn count(ask: &Ask<'_>, limits: &mut Limits<'_>, tally: &mut Tally) {
     }
     let mut bars = Bars::default();
     if ask.is_present() {
-        for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
-            for gpus in ask.sizes() {
-                count_idle(ask, limits, (group, gpus), &mut bars);
+        let mut is_any = limits.may_reserve();
+        for gpus in ask.sizes() {
+            let need = ask.sku.map(|(sku, _)| limits.envelope_on(sku, gpus));
+            let short = limits.short_units(need.unwrap_or_default());
+            is_any |= !short.is_empty();
+            for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
+                count_idle(ask, limits, (group, gpus), &short, &mut bars);
             }
         }
-        for node in found_by_room(ask) {
+        let others = if is_any {
+            found_by_room(ask)
+        } else {
+            Vec::new()
+        };
+        for node in others {
             let (known, stance) = ask.look(node);
-            if judge(known, stance, ask).faults.fits() {
-                bars.enter(limits.bar(node, stance));
+            if let Some(bar) = limits.bar(node, stance)
+                && judge(known, stance, ask).faults.fits()
+            {
+                bars.enter(Some(bar));
             }
         }
     }
@@ -104,7 +115,13 @@ impl Bars {
 }
 
 /// Whole nodes of one group and size that nobody has.
-fn count_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, (group, gpus): (Group, u8), bars: &mut Bars) {
+fn count_idle(
+    ask: &Ask<'_>,
+    limits: &mut Limits<'_>,
+    (group, gpus): (Group, u8),
+    short: &[UnitId],
+    bars: &mut Bars,
+) {
     let Some((sku, index)) = ask.sku else {
         return;
     };
@@ -118,9 +135,8 @@ fn count_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, (group, gpus): (Group, u8)
         return;
     }
     if !limits.keeps_domains() {
-        let need = limits.envelope_on(sku, gpus);
-        let short = limits.short_units(need).into_iter();
-        bars.power += short.map(|unit| grid.idle_below(unit, kind)).sum::<u32>();
+        let below = short.iter().map(|unit| grid.idle_below(*unit, kind));
+        bars.power += below.sum::<u32>();
         return;
     }
     let pools = index.groups[group.number()].sets().flatten();
@@ -146,7 +162,7 @@ fn count_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, (group, gpus): (Group, u8)
 
 /// The other nodes that the index finds by their room or their first booking, and that may fit.
 fn found_by_room(ask: &Ask<'_>) -> Vec<NodeIndex> {
-    let mut found: BTreeSet<NodeIndex> = BTreeSet::new();
+    let mut found: Vec<NodeIndex> = Vec::new();
     let Some((_, index)) = ask.sku else {
         return Vec::new();
     };
@@ -167,5 +183,8 @@ fn found_by_room(ask: &Ask<'_>) -> Vec<NodeIndex> {
             found.extend(nodes.range((until, NodeIndex(0))..).map(|(_, node)| *node));
         }
     }
-    found.into_iter().collect()
+    // A node with slices is found by its class, and by its room.
+    found.sort_unstable();
+    found.dedup();
+    found
 }

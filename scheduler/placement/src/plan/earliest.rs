@@ -118,22 +118,20 @@ pub(super) fn first_on(
         .find(|at| judge(node, stance, &ask.at(*at)).faults.fits())
 }
 
-/// When a gang could start, and which nodes it would wait for.
+/// When a gang could start, and which nodes it would wait for: those that come free until then in the unit
+/// that first has enough.
 pub(super) struct First {
     pub(super) at: Timestamp,
     pub(super) nodes: Vec<NodeIndex>,
 }
 
-/// The first start after the survey's at which a gang can be had: with these nodes, or with some of
-/// these where nodes are all it takes.
+/// The first start after the survey's at which a gang can be had, with some of these nodes and those that
+/// fit already.
 pub(super) fn first_of_gang(survey: &Survey<'_>, size: Size, policy: &Policy) -> Option<First> {
     let (at, unit) = first_free_gang(survey, size)?;
     if size.spares > 0 || Limits::new(survey.ask, policy).are_any() {
         let (at, nodes) = powered::first_gang(survey, size, policy, at)?;
-        return Some(First {
-            at,
-            nodes: nodes.iter().collect(),
-        });
+        return Some(First { at, nodes });
     }
     let waited_for = unit.iter().filter(|seat| !seat.faults.fits());
     Some(First {

@@ -247,18 +247,22 @@ impl<'a> Limits<'a> {
     }
 
     /// Whether the budget of all of the cell is in the way of any node.
-    pub(super) fn is_cell_short(&mut self) -> bool {
+    pub(super) fn is_cell_short(&mut self, least: MilliWatts) -> bool {
         let cell = self.ask.cell.grid().cell();
-        self.is_powered && cell.is_some_and(|cell| !self.may_have_from(cell))
+        self.is_powered && cell.is_some_and(|cell| !self.may_have_from(cell, least))
     }
 
-    /// Whether a unit's budget allows the least that the request could draw on a node.
-    pub(super) fn may_have_from(&mut self, unit: UnitId) -> bool {
-        let Some((sku, _)) = self.ask.sku else {
-            return false;
-        };
-        let needs = self.ask.sizes().map(|gpus| self.envelope_on(sku, gpus));
-        let least = needs.min().unwrap_or_default();
+    /// The least that the request could draw on a node.
+    pub(super) fn least_need(&self) -> MilliWatts {
+        let needs = self.ask.sku.into_iter().flat_map(|(sku, _)| {
+            let sizes = self.ask.sizes();
+            sizes.map(move |gpus| self.envelope_on(sku, gpus))
+        });
+        needs.min().unwrap_or_default()
+    }
+
+    /// Whether a unit's budget allows so much.
+    pub(super) fn may_have_from(&mut self, unit: UnitId, least: MilliWatts) -> bool {
         let is_allowed = self.allows(unit, least);
         self.met |= !is_allowed;
         is_allowed
@@ -277,17 +281,74 @@ impl<'a> Limits<'a> {
         none(self.fresh_domains) || none(self.floor_domains)
     }
 
+    /// Whether floors or ceilings may be in the way of a single node.
+    pub(super) fn may_reserve(&self) -> bool {
+        let none = |left: Option<u32>| left == Some(0);
+        none(self.fresh_nodes) || none(self.floor_nodes) || self.keeps_domains()
+    }
+
     /// Whether anything may be in the way of a single node.
     pub(super) fn may_bar(&self) -> bool {
-        let none = |left: Option<u32>| left == Some(0);
         let book = self.ask.cell.grid().book();
         let most = |(sku, _)| self.envelope_on(sku, self.ask.largest);
         let is_tight =
             || book.tight().next().is_some() || self.ask.sku.map(most) > Some(book.much());
-        none(self.fresh_nodes)
-            || none(self.floor_nodes)
-            || self.keeps_domains()
-            || (self.is_powered && (is_tight() || !self.is_to_come()))
+        self.may_reserve() || (self.is_powered && (is_tight() || !self.is_to_come()))
+    }
+
+    /// How many of these nodes budgets allow together, in any order in which they are taken: each unit
+    /// allows so many, and so many are below it at most. Absent where nodes would not draw the same, or
+    /// where floors and ceilings might leave less than `wanted`.
+    pub(super) fn most_of(
+        &mut self,
+        nodes: impl Iterator<Item = NodeIndex>,
+        wanted: u32,
+    ) -> Option<u32> {
+        let kept = [
+            self.fresh_nodes,
+            self.floor_nodes,
+            self.fresh_domains,
+            self.floor_domains,
+        ];
+        if kept.into_iter().flatten().any(|left| left < wanted) {
+            return None;
+        }
+        let grid = self.ask.cell.grid();
+        let mut need: Option<MilliWatts> = None;
+        let mut direct: BTreeMap<UnitId, u32> = BTreeMap::new();
+        let (mut free, mut last) = (0, None);
+        for node in nodes {
+            let (_, stance) = self.ask.look(node);
+            let more = self.envelope(stance);
+            if *need.get_or_insert(more) != more {
+                return None;
+            }
+            // Neighbours mostly stand below one unit.
+            let unit = grid.unit_of(node);
+            let above = match last {
+                Some((known, above)) if grid.are_alike(known, unit) => above,
+                Some(_) | None => grid.bounded_above(unit).next(),
+            };
+            last = Some((unit, above));
+            match above {
+                Some(above) => *direct.entry(above).or_default() += 1,
+                None => free += 1,
+            }
+        }
+        let need = need.filter(|need| *need > MilliWatts::ZERO);
+        // Units are numbered from the top, so that the last has none below it.
+        while let Some((unit, below)) = direct.pop_last() {
+            let allowed = need.map_or(u64::MAX, |need| {
+                let spent = self.spent.get(&unit).copied().unwrap_or_default();
+                self.left_in(unit).saturating_sub(spent).0 / need.0
+            });
+            let most = below.min(u32::try_from(allowed).unwrap_or(u32::MAX));
+            match grid.bounded_above(unit).nth(1) {
+                Some(above) => *direct.entry(above).or_default() += most,
+                None => free += most,
+            }
+        }
+        Some(free)
     }
 
     /// Takes a node.

@@ -23,7 +23,6 @@ use crate::cell::Group;
 use crate::power::{Lasting, Load, Minute, Minutes, UnitId};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
-use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Granularity, Policy};
 use leasehold_common::time::Timestamp;
 use leasehold_common::units::MilliWatts;
@@ -253,16 +252,21 @@ impl<'a, 'b> Watts<'a, 'b> {
         from: Timestamp,
     ) -> Option<Timestamp> {
         let grid = self.ask.cell.grid();
-        let Some(unit) = grid.bounded_above(grid.unit_of(node)).next() else {
-            return Some(from);
-        };
+        match grid.bounded_above(grid.unit_of(node)).next() {
+            Some(unit) => self.first_in(unit, power, from),
+            None => Some(from),
+        }
+    }
+
+    /// The first start, `from` or later, at which so much may be drawn in a unit.
+    fn first_in(&mut self, unit: UnitId, power: MilliWatts, from: Timestamp) -> Option<Timestamp> {
         match self.known.get(&(unit, power)) {
             Some((asked, None)) if *asked <= from => return None,
             Some((asked, Some(at))) if *asked <= from && from <= *at => return Some(*at),
             Some(_) | None => {}
         }
         let load = [Load { unit, power }];
-        let book = grid.book();
+        let book = self.ask.cell.grid().book();
         let minutes = Minutes::outward(from, self.ask.request.end.if_started(from));
         let at = if book.fits(&load, minutes).is_ok() {
             Some(from)
@@ -276,16 +280,22 @@ impl<'a, 'b> Watts<'a, 'b> {
     }
 }
 
-/// The first start after the survey's at which a gang can be had, and with which nodes. So many nodes
-/// are not free together before `free`.
+/// The first start after the survey's at which a gang can be had, and the nodes that it waits for. So
+/// many nodes are not free together before `free`.
 pub(super) fn first_gang(
     survey: &Survey<'_>,
     size: Size,
     policy: &Policy,
     free: Timestamp,
-) -> Option<(Timestamp, NodeSet)> {
+) -> Option<(Timestamp, Vec<NodeIndex>)> {
+    let first = first_with_watts(survey, size, policy, free)?;
+    if first > survey.ask.window.start
+        && let Some(found) = had_at(survey, size, policy, first)
+    {
+        return Some((first, found));
+    }
     let search = Search::new(survey, size, policy);
-    let instants = search.instants(free);
+    let instants = search.instants(first);
     // Mostly it is soon, so that short stretches are asked about first.
     let (mut begun, mut length) = (0, 1);
     while begun < instants.len() {
@@ -296,6 +306,70 @@ pub(super) fn first_gang(
         (begun, length) = (end, length * 2);
     }
     None
+}
+
+/// The first start, `free` or later, at which the whole cell has watts for so many of the smallest nodes.
+fn first_with_watts(
+    survey: &Survey<'_>,
+    size: Size,
+    policy: &Policy,
+    free: Timestamp,
+) -> Option<Timestamp> {
+    let ask = &survey.ask;
+    let need = Limits::new(*ask, policy).least_need();
+    let all = MilliWatts(need.0.saturating_mul(u64::from(size.nodes)));
+    match ask.cell.grid().cell() {
+        Some(cell) if all > MilliWatts::ZERO => Watts::new(ask).first_in(cell, all, free),
+        Some(_) | None => Some(free),
+    }
+}
+
+/// The nodes that it would wait for, where a gang can be had at a start.
+fn had_at(
+    survey: &Survey<'_>,
+    size: Size,
+    policy: &Policy,
+    at: Timestamp,
+) -> Option<Vec<NodeIndex>> {
+    let then = survey.at(at);
+    let limits = Limits::new(then.ask, policy);
+    let unit = with_room(&then, size, &limits)?;
+    let is_new = |seat: &&Seat| {
+        let before = survey
+            .seats
+            .binary_search_by_key(&seat.units_and_index(), Seat::units_and_index);
+        before.is_ok_and(|before| !survey.seats[before].faults.fits())
+    };
+    Some(unit.iter().filter(is_new).map(|seat| seat.index).collect())
+}
+
+/// The first unit that a gang can be had from; only nodes that fit are in the survey. Where nothing but
+/// watts can be in the way, the nodes that could be had are counted and none is chosen.
+fn with_room<'s>(survey: &'s Survey<'_>, size: Size, limits: &Limits<'_>) -> Option<&'s [Seat]> {
+    let wanted = size.nodes;
+    let large = || {
+        let units = survey.units(survey.ask.within());
+        units.filter(|unit| unit.len() >= wanted as usize)
+    };
+    let most = |unit: &[Seat]| {
+        let nodes = unit.iter().map(|seat| seat.index);
+        limits.clone().most_of(nodes, wanted)
+    };
+    let chosen = || {
+        let best = candidates(survey, size, limits).best.into_iter().next();
+        best.and_then(|(_, candidate)| candidate.nodes.iter().next())
+    };
+    if size.spares == 0 {
+        let mut counts = large().map(|unit| (unit, most(unit)));
+        let mut first = counts.find(|(_, most)| most.is_none_or(|most| most >= wanted));
+        if !matches!(first, Some((_, None))) {
+            let first = first.take().map(|(unit, _)| unit);
+            debug_assert_eq!(first.is_some(), chosen().is_some(), "counting is choosing");
+            return first;
+        }
+    }
+    let node = chosen()?;
+    large().find(|unit| unit.iter().any(|seat| seat.index == node))
 }
 
 /// The looks at a survey's nodes at starts to come.
@@ -349,15 +423,10 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// The first of these starts, which are not none, at which it is possible, and where.
-    fn within(&self, instants: &[Timestamp]) -> Option<(Timestamp, NodeSet)> {
+    fn within(&self, instants: &[Timestamp]) -> Option<(Timestamp, Vec<NodeIndex>)> {
         if let [at] = instants {
-            let then = self.survey.at(*at);
-            let limits = Limits::new(then.ask, self.policy);
-            let best = candidates(&then, self.size, &limits)
-                .best
-                .into_iter()
-                .next();
-            return best.map(|(_, candidate)| (*at, candidate.nodes));
+            let found = had_at(self.survey, self.size, self.policy, *at);
+            return found.map(|nodes| (*at, nodes));
         }
         if !self.is_hopeful(instants) {
             return None;
@@ -383,6 +452,6 @@ impl<'s, 'a> Search<'s, 'a> {
         };
         let hoped = Survey::hoping(ask, fits.map(|(seat, _)| **seat));
         let limits = Limits::new(ask, self.policy).during(shared);
-        !candidates(&hoped, self.size, &limits).best.is_empty()
+        with_room(&hoped, self.size, &limits).is_some()
     }
 }

@@ -90,7 +90,8 @@ pub(super) fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Po
     let Some((_, index)) = ask.sku else {
         return;
     };
-    if limits.is_cell_short() {
+    let least = limits.least_need();
+    if limits.is_cell_short(least) {
         return;
     }
     for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
@@ -100,7 +101,7 @@ pub(super) fn enter_idle(ask: &Ask<'_>, limits: &mut Limits<'_>, podium: &mut Po
         let idle = &index.groups[group.number()];
         enter_pools(ask, group, &idle.pools, limits, podium);
         for (unit, pools) in &idle.tight {
-            if !pools.is_empty() && limits.may_have_from(*unit) {
+            if !pools.is_empty() && limits.may_have_from(*unit, least) {
                 enter_pools(ask, group, pools, limits, podium);
             }
         }

@@ -32,6 +32,11 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// By this the seats of a survey stand in order.
+    pub(super) const fn units_and_index(&self) -> ([u32; 4], NodeIndex) {
+        (self.units, self.index)
+    }
+
     /// Whether both stand in one unit of that size.
     pub(super) const fn shares(&self, other: &Self, level: Locality) -> bool {
         match level {
