@@ -77,7 +77,7 @@ pub(super) fn candidates(
             if podium.is_beyond(&at_best(unit, size)) {
                 continue;
             }
-            if let Some(choice) = choose(survey, unit, level, size, limits) {
+            if let Some(choice) = choose(unit, level, size, limits) {
                 let score = score(&choice);
                 podium.enter(score, || candidate(survey, &choice));
             }
@@ -139,20 +139,19 @@ pub(super) fn most(survey: &Survey<'_>, size: Size, limits: &Limits<'_>) -> u32 
                 nodes: count(unit.len()),
                 ..size
             };
-            count(pick(survey, unit, most, limits).0.len())
+            count(pick(unit, most, limits).0.len())
         })
         .max()
         .unwrap_or(0)
 }
 
 fn choose<'s>(
-    survey: &Survey<'_>,
     unit: &[&'s Seat],
     level: Locality,
     size: Size,
     limits: &Limits<'_>,
 ) -> Option<Choice<'s>> {
-    let (nodes, spares) = pick(survey, unit, size, limits);
+    let (nodes, spares) = pick(unit, size, limits);
     (nodes.len() == size.nodes as usize).then(|| Choice {
         level,
         left: unit.len() - nodes.len() - spares.len(),
@@ -164,12 +163,7 @@ fn choose<'s>(
 /// Which nodes of a unit, as many of the size as it has: those that serve this side already before
 /// those that would change, those of broken domains before those that would break one, and as few
 /// pools as that allows. Every pool gives its spares before it gives a node that works.
-fn pick<'s>(
-    survey: &Survey<'_>,
-    seats: &[&'s Seat],
-    size: Size,
-    limits: &Limits<'_>,
-) -> (Vec<&'s Seat>, Vec<&'s Seat>) {
+fn pick<'s>(seats: &[&'s Seat], size: Size, limits: &Limits<'_>) -> (Vec<&'s Seat>, Vec<&'s Seat>) {
     let wanted = size.nodes as usize;
     let mut limits = limits.are_any().then(|| limits.clone());
     let mut tiers: Vec<Placed<'s>> = seats
@@ -215,15 +209,12 @@ fn pick<'s>(
                 break;
             }
             pool.sort_by_key(|(_, _, seat)| seat.idle_minutes);
-            let mut free: Vec<&'s Seat> = Vec::new();
-            for (_, _, seat) in pool.iter() {
-                if free.len() == left + size.spares as usize {
-                    break;
-                }
-                if admit(survey, seat, limits.as_mut()) {
-                    free.push(seat);
-                }
-            }
+            let most = left + size.spares as usize;
+            let of_pool = pool.iter().map(|(_, _, seat)| *seat);
+            let mut free: Vec<&'s Seat> = match limits.as_mut() {
+                Some(limits) => limits.take_some(of_pool, |seat| seat.index, most),
+                None => of_pool.take(most).collect(),
+            };
             let working = size.working(free.len());
             if working > 0 {
                 spares.extend(free.drain(working.min(left)..).take(size.spares as usize));
@@ -247,19 +238,6 @@ fn by_tier<'s>(seats: &[Placed<'s>]) -> Vec<Placed<'s>> {
         sorted.extend(seats.iter().filter(|(other, _, _)| *other == tier));
     }
     sorted
-}
-
-/// Takes a node against the limits; says whether they allow it.
-fn admit(survey: &Survey<'_>, seat: &Seat, limits: Option<&mut Limits<'_>>) -> bool {
-    let Some(limits) = limits else {
-        return true;
-    };
-    let (_, stance) = survey.ask.look(seat.index);
-    if limits.bar(seat.index, stance).is_some() {
-        return false;
-    }
-    limits.take(seat.index, stance);
-    true
 }
 
 /// Of pools that stand by size, largest first: the first of the smallest that hold what is left,

@@ -160,6 +160,10 @@ impl<'a> Limits<'a> {
         kept.iter().any(Option::is_some)
     }
 
+    const fn counts_domains(&self) -> bool {
+        self.fresh_domains.is_some() || self.floor_domains.is_some()
+    }
+
     /// What is in the way of taking a node.
     pub(super) fn bar(&mut self, node: NodeIndex, stance: &Stance) -> Option<Bar> {
         let bar = if self.is_reserved(node, stance) {
@@ -183,6 +187,9 @@ impl<'a> Limits<'a> {
         let is_open = stance.is_open_to(other(side));
         if none(self.fresh_nodes) || (none(self.floor_nodes) && is_open) {
             return true;
+        }
+        if !self.counts_domains() {
+            return false;
         }
         let domain = self.domain(node, stance);
         (none(self.fresh_domains) && domain.is_fresh)
@@ -351,9 +358,90 @@ impl<'a> Limits<'a> {
         Some(free)
     }
 
+    /// What floors and ceilings leave of whole nodes that this side has nothing of, and of those of them
+    /// that could be the other side's; absent where that is `wanted` or more.
+    pub(super) fn shares_below(&self, wanted: u32) -> Option<(u32, u32)> {
+        let left = |left: Option<u32>| left.unwrap_or(u32::MAX);
+        let (fresh, open) = (left(self.fresh_nodes), left(self.floor_nodes));
+        (fresh < wanted || open < wanted).then_some((fresh, open))
+    }
+
+    /// Takes nodes of one pool, up to so many and in this order, as far as nothing is in the way.
+    pub(super) fn take_some<'s, T>(
+        &mut self,
+        nodes: impl Iterator<Item = &'s T>,
+        index: impl Fn(&T) -> NodeIndex,
+        most: usize,
+    ) -> Vec<&'s T> {
+        let mut taken: Vec<&'s T> = Vec::with_capacity(most.min(64));
+        let is_alike = !self.ask.cell.grid().has_narrow_budgets();
+        // Of nodes below the same budgets that draw the same, so many at most.
+        let mut known: Option<(MilliWatts, u32, NodeIndex)> = None;
+        let mut drawing = 0;
+        for one in nodes {
+            if taken.len() == most {
+                break;
+            }
+            let node = index(one);
+            let (_, stance) = self.ask.look(node);
+            if self.is_reserved(node, stance) {
+                continue;
+            }
+            if self.is_powered && is_alike {
+                let need = self.envelope(stance);
+                let room = match known {
+                    Some((same, room, _)) if same == need => room,
+                    Some((other, _, first)) => {
+                        self.spend_for(first, other, drawing);
+                        drawing = 0;
+                        self.room_for(node, need, most)
+                    }
+                    None => self.room_for(node, need, most),
+                };
+                if known.is_none_or(|(same, _, _)| same != need) {
+                    known = Some((need, room, node));
+                }
+                if drawing == room {
+                    continue;
+                }
+                drawing += 1;
+            } else if self.lacks_watts(node, stance) {
+                continue;
+            } else {
+                self.spend(node, stance);
+            }
+            self.take_share(node, stance);
+            taken.push(one);
+        }
+        if let Some((need, _, first)) = known {
+            self.spend_for(first, need, drawing);
+        }
+        taken
+    }
+
+    /// How many nodes that draw so much could be had where a node stands, of so many.
+    fn room_for(&mut self, node: NodeIndex, need: MilliWatts, most: usize) -> u32 {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let grid = self.ask.cell.grid();
+        let mut room = most;
+        for unit in grid.bounded_above(grid.unit_of(node)) {
+            if !self.allows(unit, MilliWatts(need.0 * u64::from(room))) {
+                let spent = self.spent.get(&unit).copied().unwrap_or_default();
+                let left = self.left_in(unit).saturating_sub(spent);
+                room = room.min(u32::try_from(left.0 / need.0).unwrap_or(u32::MAX));
+            }
+        }
+        room
+    }
+
     /// Takes a node.
     pub(super) fn take(&mut self, node: NodeIndex, stance: &Stance) {
         self.spend(node, stance);
+        self.take_share(node, stance);
+    }
+
+    /// Takes a node, as far as floors and ceilings go.
+    fn take_share(&mut self, node: NodeIndex, stance: &Stance) {
         let side = self.ask.side;
         if !self.keep_anything() || stance.serves(side) {
             return;
@@ -362,6 +450,9 @@ impl<'a> Limits<'a> {
         take(&mut self.fresh_nodes);
         if stance.is_open_to(other(side)) {
             take(&mut self.floor_nodes);
+        }
+        if !self.counts_domains() {
+            return;
         }
         let domain = self.domain(node, stance);
         if domain.is_fresh {
@@ -390,10 +481,17 @@ impl<'a> Limits<'a> {
         if !self.is_powered {
             return;
         }
-        let need = self.envelope(stance);
+        self.spend_for(node, self.envelope(stance), 1);
+    }
+
+    /// The watts of so many nodes that draw the same below the budgets above one of them.
+    fn spend_for(&mut self, node: NodeIndex, need: MilliWatts, nodes: u32) {
+        if nodes == 0 {
+            return;
+        }
         let grid = self.ask.cell.grid();
         for unit in grid.bounded_above(grid.unit_of(node)) {
-            *self.spent.entry(unit).or_default() += need;
+            *self.spent.entry(unit).or_default() += MilliWatts(need.0 * u64::from(nodes));
         }
     }
 

@@ -19,7 +19,7 @@ use super::limits::Limits;
 use super::rules::judge;
 use super::slices;
 use super::survey::{Seat, Survey};
-use crate::cell::Group;
+use crate::cell::{Group, other};
 use crate::power::{Lasting, Load, Minute, Minutes, UnitId};
 use crate::request::End;
 use leasehold_common::ids::NodeIndex;
@@ -288,7 +288,8 @@ pub(super) fn first_gang(
     policy: &Policy,
     free: Timestamp,
 ) -> Option<(Timestamp, Vec<NodeIndex>)> {
-    let first = first_with_watts(survey, size, policy, free)?;
+    let shared = first_with_shares(survey, size, policy, free)?;
+    let first = first_with_watts(survey, size, policy, shared)?;
     if first > survey.ask.window.start
         && let Some(found) = had_at(survey, size, policy, first)
     {
@@ -306,6 +307,55 @@ pub(super) fn first_gang(
         (begun, length) = (end, length * 2);
     }
     None
+}
+
+/// The first start, `free` or later, before which floors and ceilings leave too few of the nodes that fit.
+fn first_with_shares(
+    survey: &Survey<'_>,
+    size: Size,
+    policy: &Policy,
+    free: Timestamp,
+) -> Option<Timestamp> {
+    let ask = &survey.ask;
+    let wanted = i64::from(size.nodes);
+    let limits = Limits::new(*ask, policy);
+    let Some((fresh, open)) = limits.shares_below(size.nodes) else {
+        return Some(free);
+    };
+    let (mut changes, mut instants) = (Vec::new(), Vec::new());
+    let mut best: Option<Timestamp> = None;
+    for unit in survey.units(ask.within()) {
+        if unit.len() < size.nodes as usize {
+            continue;
+        }
+        // Of each change, whether the node is this side's already, and whether it could be the other's.
+        let mut all: Vec<(Timestamp, i64, usize)> = Vec::with_capacity(unit.len());
+        for seat in unit.iter().filter(|seat| seat.faults.may_fit_later()) {
+            let (_, stance) = ask.look(seat.index);
+            let kind = match (stance.serves(ask.side), stance.is_open_to(other(ask.side))) {
+                (true, _) => 0,
+                (false, false) => 1,
+                (false, true) => 2,
+            };
+            changes.clear();
+            starts(ask, seat, &mut instants, &mut changes);
+            all.extend(changes.iter().map(|(at, change)| (*at, *change, kind)));
+        }
+        all.sort_unstable();
+        let mut fit = [0_i64; 3];
+        for moment in all.chunk_by(|a, b| a.0 == b.0) {
+            for (_, change, kind) in moment {
+                fit[*kind] += change;
+            }
+            let can = fit[0] + (fit[1] + fit[2].min(i64::from(open))).min(i64::from(fresh));
+            if can >= wanted {
+                let at = moment.first().map(|(at, _, _)| *at);
+                best = [best, at].into_iter().flatten().min();
+                break;
+            }
+        }
+    }
+    best.map(|at| at.max(free))
 }
 
 /// The first start, `free` or later, at which the whole cell has watts for so many of the smallest nodes.
