@@ -304,22 +304,8 @@ impl<'a> Limits<'a> {
     }
 
     /// How many of these nodes budgets allow together, in any order in which they are taken: each unit
-    /// allows so many, and so many are below it at most. Absent where nodes would not draw the same, or
-    /// where floors and ceilings might leave less than `wanted`.
-    pub(super) fn most_of(
-        &mut self,
-        nodes: impl Iterator<Item = NodeIndex>,
-        wanted: u32,
-    ) -> Option<u32> {
-        let kept = [
-            self.fresh_nodes,
-            self.floor_nodes,
-            self.fresh_domains,
-            self.floor_domains,
-        ];
-        if kept.into_iter().flatten().any(|left| left < wanted) {
-            return None;
-        }
+    /// allows so many, and so many are below it at most. Absent where nodes would not draw the same.
+    pub(super) fn most_of(&mut self, nodes: impl Iterator<Item = NodeIndex>) -> Option<u32> {
         let grid = self.ask.cell.grid();
         let mut need: Option<MilliWatts> = None;
         let mut direct: BTreeMap<UnitId, u32> = BTreeMap::new();
@@ -364,6 +350,17 @@ impl<'a> Limits<'a> {
         let left = |left: Option<u32>| left.unwrap_or(u32::MAX);
         let (fresh, open) = (left(self.fresh_nodes), left(self.floor_nodes));
         (fresh < wanted || open < wanted).then_some((fresh, open))
+    }
+
+    /// Whether floors and ceilings might leave fewer nodes than `wanted`.
+    pub(super) fn may_keep(&self, wanted: u32) -> bool {
+        let kept = [
+            self.fresh_nodes,
+            self.floor_nodes,
+            self.fresh_domains,
+            self.floor_domains,
+        ];
+        kept.into_iter().flatten().any(|left| left < wanted)
     }
 
     /// Takes nodes of one pool, up to so many and in this order, as far as nothing is in the way.

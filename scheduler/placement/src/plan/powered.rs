@@ -331,12 +331,7 @@ fn first_with_shares(
         // Of each change, whether the node is this side's already, and whether it could be the other's.
         let mut all: Vec<(Timestamp, i64, usize)> = Vec::with_capacity(unit.len());
         for seat in unit.iter().filter(|seat| seat.faults.may_fit_later()) {
-            let (_, stance) = ask.look(seat.index);
-            let kind = match (stance.serves(ask.side), stance.is_open_to(other(ask.side))) {
-                (true, _) => 0,
-                (false, false) => 1,
-                (false, true) => 2,
-            };
+            let kind = share_of(ask, seat);
             changes.clear();
             starts(ask, seat, &mut instants, &mut changes);
             all.extend(changes.iter().map(|(at, change)| (*at, *change, kind)));
@@ -397,29 +392,64 @@ fn had_at(
 /// watts can be in the way, the nodes that could be had are counted and none is chosen.
 fn with_room<'s>(survey: &'s Survey<'_>, size: Size, limits: &Limits<'_>) -> Option<&'s [Seat]> {
     let wanted = size.nodes;
-    let large = || {
-        let units = survey.units(survey.ask.within());
-        units.filter(|unit| unit.len() >= wanted as usize)
-    };
-    let most = |unit: &[Seat]| {
-        let nodes = unit.iter().map(|seat| seat.index);
-        limits.clone().most_of(nodes, wanted)
-    };
+    let mut powered = large_enough(survey, size, limits).peekable();
     let chosen = || {
         let best = candidates(survey, size, limits).best.into_iter().next();
         best.and_then(|(_, candidate)| candidate.nodes.iter().next())
     };
-    if size.spares == 0 {
-        let mut counts = large().map(|unit| (unit, most(unit)));
-        let mut first = counts.find(|(_, most)| most.is_none_or(|most| most >= wanted));
-        if !matches!(first, Some((_, None))) {
-            let first = first.take().map(|(unit, _)| unit);
-            debug_assert_eq!(first.is_some(), chosen().is_some(), "counting is choosing");
-            return first;
-        }
+    let first = powered.peek().copied();
+    let is_uniform = first.is_some_and(|unit| {
+        let nodes = unit.iter().map(|seat| seat.index);
+        limits.clone().most_of(nodes).is_some()
+    });
+    if first.is_none() || (is_uniform && size.spares == 0 && !limits.may_keep(wanted)) {
+        debug_assert_eq!(first.is_some(), chosen().is_some(), "counting is choosing");
+        return first;
     }
     let node = chosen()?;
-    large().find(|unit| unit.iter().any(|seat| seat.index == node))
+    powered.find(|unit| unit.iter().any(|seat| seat.index == node))
+}
+
+/// The units that would hold a gang as far as counting goes: what watts allow, and what floors and
+/// ceilings leave. From those that do not there is nothing to be chosen.
+fn large_enough<'s>(
+    survey: &'s Survey<'_>,
+    size: Size,
+    limits: &Limits<'_>,
+) -> impl Iterator<Item = &'s [Seat]> {
+    let ask = &survey.ask;
+    let wanted = size.nodes;
+    let units = survey.units(ask.within());
+    units.filter(move |unit| {
+        if unit.len() < wanted as usize {
+            return false;
+        }
+        if let Some((fresh, open)) = limits.shares_below(wanted) {
+            let mut fit = [0_u32; 3];
+            for seat in *unit {
+                fit[share_of(ask, seat)] += 1;
+            }
+            let can = u64::from(fit[2].min(open)) + u64::from(fit[1]);
+            if u64::from(fit[0]) + can.min(u64::from(fresh)) < u64::from(wanted) {
+                return false;
+            }
+        }
+        let nodes = unit.iter().map(|seat| seat.index);
+        limits
+            .clone()
+            .most_of(nodes)
+            .is_none_or(|most| most >= wanted)
+    })
+}
+
+/// Whether a node is this side's already, and if it is not, whether it could be the other's.
+fn share_of(ask: &Ask<'_>, seat: &Seat) -> usize {
+    let (_, stance) = ask.look(seat.index);
+    match (stance.serves(ask.side), stance.is_open_to(other(ask.side))) {
+        (true, _) => 0,
+        (false, false) => 1,
+        (false, true) => 2,
+    }
 }
 
 /// The looks at a survey's nodes at starts to come.
@@ -502,6 +532,6 @@ impl<'s, 'a> Search<'s, 'a> {
         };
         let hoped = Survey::hoping(ask, fits.map(|(seat, _)| **seat));
         let limits = Limits::new(ask, self.policy).during(shared);
-        with_room(&hoped, self.size, &limits).is_some()
+        large_enough(&hoped, self.size, &limits).next().is_some()
     }
 }
