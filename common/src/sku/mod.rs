@@ -1,7 +1,8 @@
 //! Kinds of node as data: what a node of a SKU has, and how many watts it may draw.
 
 use crate::ids::SkuName;
-use crate::lease::HostShare;
+use crate::lease::{HostShare, Slice};
+use crate::mig::{MigFamilies, MigProfile};
 use crate::units::{Bytes, MilliWatts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,14 +89,42 @@ impl Sku {
         MilliWatts::from_watts(watts) + MilliWatts(overhead.div_ceil(u64::from(self.gpus.max(1))))
     }
 
-    /// The most slices of GPUs may draw, by their compute slices: so many sevenths of what a GPU and
-    /// its share of the overhead may, rounded up, so that the slices of a full GPU never sum to less
-    /// than the GPU.
-    pub fn envelope_sevenths(&self, sevenths: u32, cap: Option<u32>) -> MilliWatts {
+    /// The parts of a GPU, of [`PARTS`], that an instance of a profile may draw: those of its compute or of
+    /// its memory slices, whichever are more. Four instances that have all memory leave no compute for
+    /// anybody else, and the GPU may draw all it can. Of a profile that its GPUs do not have only the
+    /// compute slices are known.
+    pub fn parts_of(&self, profile: &MigProfile) -> u32 {
+        let family = self
+            .mig
+            .as_deref()
+            .map(|name| MigFamilies::built_in().get(name));
+        let kind = family
+            .and_then(Result::ok)
+            .map(|family| family.kind(profile));
+        let of_compute = u32::from(profile.sevenths()) * (PARTS / 7);
+        match kind {
+            Some(Ok(kind)) => of_compute.max(u32::from(kind.memory) * (PARTS / 8)),
+            Some(Err(_)) | None => of_compute,
+        }
+    }
+
+    /// The most so many parts of GPUs may draw: of what a GPU and its share of the overhead may, rounded
+    /// up, so that the slices of a full GPU never sum to less than the GPU.
+    pub fn envelope_parts(&self, parts: u32, cap: Option<u32>) -> MilliWatts {
         let MilliWatts(gpu) = self.envelope_capped(1, cap);
-        MilliWatts((gpu * u64::from(sevenths)).div_ceil(7))
+        MilliWatts((gpu * u64::from(parts)).div_ceil(u64::from(PARTS)))
+    }
+
+    /// The most slices of GPUs may draw.
+    pub fn envelope_slices(&self, slices: &[Slice], cap: Option<u32>) -> MilliWatts {
+        let parts = slices.iter().map(|slice| self.parts_of(&slice.profile));
+        self.envelope_parts(parts.sum(), cap)
     }
 }
+
+/// Parts of one GPU by which watts of slices are counted: 7 compute and 8 memory slices are both whole
+/// numbers of them.
+pub const PARTS: u32 = 56;
 
 /// Every SKU a cell knows, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]

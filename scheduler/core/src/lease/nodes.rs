@@ -9,7 +9,7 @@ use crate::event::Effect;
 use crate::maintenance::leaving;
 use crate::state::State;
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, LeaseRecord, Segment, SegmentReason, Slices, sevenths};
+use leasehold_common::lease::{GpuSlots, LeaseRecord, Segment, SegmentReason, Slices};
 use leasehold_common::log::EventName;
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
@@ -108,7 +108,7 @@ impl State {
         let watts = nodes.iter().filter_map(|node| {
             let sku = sku?;
             if let Some(slices) = slices.get(&node) {
-                return Some(sku.envelope_sevenths(sevenths(slices), lease.spec.gpu_cap_watts));
+                return Some(sku.envelope_slices(slices, lease.spec.gpu_cap_watts));
             }
             let taken = gpus.get(&node).map_or(sku.gpus, |slots| slots.len());
             Some(sku.envelope_capped(taken, lease.spec.gpu_cap_watts))

@@ -4,15 +4,16 @@ use super::Cell;
 use super::beside::{LOOSEST, may_share_domain};
 use super::book_error::BookError;
 use super::carved::Piece;
-use super::grid::{envelope, envelope_of_slices};
+use super::grid::envelope;
 use super::node::{Hold, Holder, Node};
 use crate::power::{Load, Minutes};
 use leasehold_common::class::Class;
 use leasehold_common::ids::{AccountName, LeaseId, NodeIndex};
-use leasehold_common::lease::{GpuSlots, HostShare, Slices, sevenths};
+use leasehold_common::lease::{GpuSlots, HostShare, Slices};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Granularity, Isolation};
 use leasehold_common::time::Timestamp;
+use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -219,7 +220,7 @@ impl Cell {
         let known = self.node(node).expect("booked nodes exist");
         let (sku, cap) = (self.described(known.sku), booking.gpu_cap_watts);
         let power = match booking.slices.get(&node) {
-            Some(slices) => envelope_of_slices(sku, sevenths(slices), cap),
+            Some(slices) => sku.map_or(MilliWatts::ZERO, |sku| sku.envelope_slices(slices, cap)),
             None => envelope(
                 sku,
                 booking.slots(node).common(known.spec.slots()).len(),

@@ -225,9 +225,9 @@ impl Grid {
     }
 }
 
-/// What slices may draw, by their compute slices; nothing where the SKU was not described.
-pub(crate) fn envelope_of_slices(sku: Option<&Sku>, sevenths: u32, cap: Option<u32>) -> MilliWatts {
-    sku.map_or(MilliWatts::ZERO, |sku| sku.envelope_sevenths(sevenths, cap))
+/// What so many parts of GPUs may draw that are let in slices; nothing where the SKU was not described.
+pub(crate) fn envelope_of_parts(sku: Option<&Sku>, parts: u32, cap: Option<u32>) -> MilliWatts {
+    sku.map_or(MilliWatts::ZERO, |sku| sku.envelope_parts(parts, cap))
 }
 
 /// What a lease with a cap may draw on a node of a SKU; nothing where the SKU was not described.

@@ -29,7 +29,7 @@ pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 pub(crate) use ahead::{ByNext, Outlook};
 pub(crate) use beside::{Party, may_share_domain};
 pub(crate) use carved::{Carved, Class, GPUS, Gone};
-pub(crate) use grid::{Grid, envelope, envelope_of_slices};
+pub(crate) use grid::{Grid, envelope, envelope_of_parts};
 pub(crate) use index::{Index, SkuIndex};
 pub(crate) use node::Node;
 pub(crate) use pool::{PoolId, PoolKey};

@@ -4,7 +4,8 @@ use super::{Fleet, Violation, slots_of, slots_of_booking};
 use crate::decision::Plan;
 use crate::request::Request;
 use leasehold_common::ids::NodeIndex;
-use leasehold_common::lease::{Slice, sevenths};
+use leasehold_common::lease::Slice;
+use leasehold_common::mig::MigFamilies;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Prefix;
 
@@ -133,7 +134,23 @@ fn watts(fleet: &Fleet, node: NodeIndex, gpus: usize, cap: Option<u32>) -> u64 {
     u64::from(cap.unwrap_or(sku.gpu_watts)) * 1000 * gpus + overhead.div_ceil(u64::from(sku.gpus))
 }
 
-/// Sevenths of what one GPU draws, by compute slices, rounded up to milliwatts.
+/// Of what one GPU draws, what goes with the compute or the memory of each slice, whichever is more, in
+/// parts of 7 x 8, rounded up to milliwatts.
 fn watts_of_slices(fleet: &Fleet, node: NodeIndex, slices: &[Slice], cap: Option<u32>) -> u64 {
-    (watts(fleet, node, 1, cap) * u64::from(sevenths(slices))).div_ceil(7)
+    let Some(sku) = fleet.skus.get(&fleet.nodes[&node].0.sku) else {
+        return 0;
+    };
+    let family = sku
+        .mig
+        .as_deref()
+        .map(|name| MigFamilies::built_in().get(name));
+    let kinds = family
+        .and_then(Result::ok)
+        .map_or(&[][..], |family| &family.kinds);
+    let parts = slices.iter().map(|slice| {
+        let kind = kinds.iter().find(|kind| kind.name == slice.profile);
+        let memory = kind.map_or(0, |kind| u64::from(kind.memory));
+        (u64::from(slice.profile.sevenths()) * 8).max(memory * 7)
+    });
+    (watts(fleet, node, 1, cap) * parts.sum::<u64>()).div_ceil(56)
 }

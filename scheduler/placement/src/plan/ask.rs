@@ -60,11 +60,10 @@ impl<'a> Ask<'a> {
         start: Timestamp,
     ) -> Self {
         let largest = cell.largest_node(&request.sku).unwrap_or(0);
-        let geometry = cell
-            .index()
-            .sku(&request.sku)
-            .and_then(|(sku, _)| cell.geometry(sku));
-        let wish = Wish::new(&request.shape, geometry, largest);
+        let sku = cell.index().sku(&request.sku).map(|(sku, _)| sku);
+        let geometry = sku.and_then(|sku| cell.geometry(sku));
+        let described = sku.and_then(|sku| cell.described(sku));
+        let wish = Wish::new(&request.shape, geometry, described, largest);
         let need = match request.shape {
             Shape::Nodes { .. } | Shape::Unit { .. } => Need::Whole,
             Shape::Gpus { count } => {

@@ -8,7 +8,7 @@
 
 use super::ask::{Ask, Need};
 use super::faults::{Cause, Faults, Rule};
-use crate::cell::{Group, PoolId, SkuId, Stance, envelope, envelope_of_slices, other};
+use crate::cell::{Group, PoolId, SkuId, Stance, envelope, envelope_of_parts, other};
 use crate::power::{Load, Minutes, Shortage, UnitId, headroom};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::node_set::NodeSet;
@@ -588,8 +588,8 @@ impl<'a> Limits<'a> {
             Need::Whole => gpus,
             Need::Gpus(count) => count,
             Need::Slices(_) => {
-                let sevenths = self.ask.wish.map_or(0, |wish| wish.sevenths);
-                return envelope_of_slices(sku, sevenths, self.ask.cap);
+                let parts = self.ask.wish.map_or(0, |wish| wish.parts);
+                return envelope_of_parts(sku, parts, self.ask.cap);
             }
         };
         envelope(sku, gpus, self.ask.cap)

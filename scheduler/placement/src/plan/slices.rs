@@ -29,6 +29,7 @@ use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::Granularity;
+use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +44,8 @@ pub(super) struct Wish<'a> {
     bound: u8,
     /// Compute slices.
     pub(super) sevenths: u32,
+    /// Parts of GPUs, as far as watts go.
+    pub(super) parts: u32,
     /// Memory slices.
     pub(super) eighths: u32,
 }
@@ -50,7 +53,12 @@ pub(super) struct Wish<'a> {
 impl<'a> Wish<'a> {
     /// What a shape asks of nodes with up to so many GPUs; absent where it asks for no slices, or for
     /// such as those GPUs do not have.
-    pub(super) fn new(shape: &Shape, geometry: Option<&'a Geometry>, largest: u8) -> Option<Self> {
+    pub(super) fn new(
+        shape: &Shape,
+        geometry: Option<&'a Geometry>,
+        sku: Option<&Sku>,
+        largest: u8,
+    ) -> Option<Self> {
         let Shape::Slices { profiles } = shape else {
             return None;
         };
@@ -62,6 +70,10 @@ impl<'a> Wish<'a> {
             let kind = kinds.iter().find(|kind| kind.name == *profile);
             u32::from(kind.map_or(0, |kind| kind.memory)).saturating_mul(*count)
         });
+        let parts = profiles.iter().map(|(profile, count)| {
+            let each = sku.map_or(0, |sku| sku.parts_of(profile));
+            each.saturating_mul(*count)
+        });
         let gpus = choose(geometry, &empty, &wanted).map(|on| carved(&on));
         Some(Self {
             geometry,
@@ -69,6 +81,7 @@ impl<'a> Wish<'a> {
             gpus,
             bound: gpus.unwrap_or(largest),
             sevenths: u32::try_from(shape.sevenths()).unwrap_or(u32::MAX),
+            parts: parts.fold(0, u32::saturating_add),
             eighths: eighths.fold(0, u32::saturating_add),
         })
     }

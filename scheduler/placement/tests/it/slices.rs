@@ -198,12 +198,28 @@ fn a_slice_that_is_booked_for_later_is_kept_for_the_whole_window() {
 fn slices_of_a_full_gpu_draw_no_less_than_the_gpu() {
     let name = "h200".parse().unwrap();
     let sku = SkuCatalogue::built_in().get(&name).unwrap().clone();
+    // Full by compute, full by memory though compute is left that nobody can have, and full by both.
+    let full: [&[(&str, u32)]; 5] = [
+        &[("1g.18gb", 7)],
+        &[("1g.35gb", 4)],
+        &[("3g.71gb", 2)],
+        &[("4g.71gb", 1), ("3g.71gb", 1)],
+        &[("7g.141gb", 1)],
+    ];
     for cap in [None, Some(200), Some(333), Some(700)] {
         let whole = sku.envelope_capped(1, cap);
-        let each: u64 = (0..7).map(|_| sku.envelope_sevenths(1, cap).0).sum();
-        assert!(each >= whole.0);
-        assert_eq!(sku.envelope_sevenths(7, cap), whole);
-        assert!(sku.envelope_sevenths(4, cap).0 + sku.envelope_sevenths(3, cap).0 >= whole.0);
+        for slices in full {
+            let each = slices.iter().map(|(name, count)| {
+                let parts = sku.parts_of(&name.parse().unwrap());
+                sku.envelope_parts(parts, cap).0 * u64::from(*count)
+            });
+            let sum: u64 = each.sum();
+            assert!(sum >= whole.0, "{slices:?} at {cap:?}");
+            assert!(
+                sum * 100 <= whole.0 * 108,
+                "{slices:?} at {cap:?} is not much more"
+            );
+        }
     }
 }
 

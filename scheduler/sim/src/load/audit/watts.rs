@@ -5,8 +5,7 @@
 
 use crate::load::cell::Site;
 use leasehold_common::ids::NodeIndex;
-use leasehold_common::lease::sevenths;
-use leasehold_common::sku::Sku;
+use leasehold_common::sku::{PARTS, Sku};
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix};
 use leasehold_placement::Booking;
@@ -179,7 +178,10 @@ impl Watts {
             cap * gpus * 1000 + overhead.div_ceil(u64::from(sku.gpus))
         };
         let milliwatts = match (booking.slices.get(&node), booking.gpus.get(&node)) {
-            (Some(slices), _) => (of_gpus(1) * u64::from(sevenths(slices))).div_ceil(7),
+            (Some(slices), _) => {
+                let parts = slices.iter().map(|slice| sku.parts_of(&slice.profile));
+                (of_gpus(1) * u64::from(parts.sum::<u32>())).div_ceil(u64::from(PARTS))
+            }
             (None, Some(slots)) => of_gpus(u64::from(slots.len())),
             (None, None) => of_gpus(u64::from(spec.gpus)),
         };
