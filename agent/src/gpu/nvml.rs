@@ -57,10 +57,11 @@ impl NvmlDriver {
         if let Some(nvml) = &*loaded {
             return Ok(Arc::clone(nvml));
         }
-        // Without these flags one bad GPU fails the start for all, and so does having none.
+        // Having no GPU is no failure. `NO_ATTACH` must not be said: with it driver 580.159.04 counts no
+        // GPU where there is one, and without it only the handle of a bad GPU fails.
         let nvml = Nvml::builder()
             .lib_path(self.library.as_os_str())
-            .flags(InitFlags::NO_GPUS | InitFlags::NO_ATTACH)
+            .flags(InitFlags::NO_GPUS)
             .init()?;
         Ok(Arc::clone(loaded.insert(Arc::new(nvml))))
     }

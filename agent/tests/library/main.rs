@@ -5,4 +5,6 @@ mod probe;
 #[cfg(test)]
 mod reader;
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod settings;

@@ -1,7 +1,7 @@
 //! Finding GPUs: how many there are, and the handle of one by index, UUID, serial or PCI address.
 
 use crate::abi::{Code, Out, Text, export};
-use crate::simulator::{self, Device, node};
+use crate::simulator::{self, Device, is_attached, node};
 use leasehold_gpu_sim::{Gpu, Node, PciAddress};
 use nvml_wrapper_sys::bindings::nvmlDevice_t;
 use std::ffi::c_uint;
@@ -21,17 +21,26 @@ fn find(
 export! {
     /// The GPUs that the driver finds, lost ones included.
     fn nvmlDeviceGetCount_v2(count: Out<c_uint>) {
+        if !is_attached()? {
+            return count.put(0);
+        }
         node(|node| count.put(c_uint::try_from(node.counted()?.count()).unwrap_or(c_uint::MAX)))
     }
 
     /// A GPU by its position among those that the driver finds.
     fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: Out<nvmlDevice_t>) {
+        if !is_attached()? {
+            return Err(Code::INVALID_ARGUMENT);
+        }
         node(|node| find(node, device, Code::INVALID_ARGUMENT, |(at, _)| *at == index as usize))
     }
 
     /// A GPU by its UUID.
     fn nvmlDeviceGetHandleByUUID(uuid: Text, device: Out<nvmlDevice_t>) {
         let uuid = uuid.read()?;
+        if !is_attached()? {
+            return Err(Code::NOT_FOUND);
+        }
         node(|node| {
             find(node, device, Code::NOT_FOUND, |(_, gpu)| gpu.identity().uuid.as_str() == uuid)
         })

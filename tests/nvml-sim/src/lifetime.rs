@@ -8,13 +8,15 @@ use std::ffi::{CStr, c_char, c_uint};
 export! {
     /// Begins a client's use of the library; fails as the driver does.
     fn nvmlInit_v2() {
-        simulator::initialise()
+        simulator::initialise(true)
     }
 
-    /// The same. The flags are about nodes without GPUs, which the model knows none of, and about
-    /// attaching them, which costs nothing here.
-    fn nvmlInitWithFlags(_flags: c_uint) {
-        simulator::initialise()
+    /// The same. Of the flags one is about nodes without GPUs, which the model knows none of; with the
+    /// other, `NVML_INIT_FLAG_NO_ATTACH`, the driver counts no GPU and gives no handle, as one of version
+    /// 580.159.04 did with an H200.
+    fn nvmlInitWithFlags(flags: c_uint) {
+        const NO_ATTACH: c_uint = 2;
+        simulator::initialise(flags & NO_ATTACH == 0)
     }
 
     /// Ends a client's use of the library.

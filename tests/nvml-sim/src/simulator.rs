@@ -31,6 +31,8 @@ pub struct Simulator {
     replay: Replay,
     /// Initialisations without a shutdown yet.
     clients: u32,
+    /// Whether the first of those wanted its GPUs: a driver that attaches none finds none.
+    is_attached: bool,
     complaint: String,
     pub sets: EventSets,
 }
@@ -73,8 +75,8 @@ fn lock() -> MutexGuard<'static, Option<Simulator>> {
     SIMULATOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One more client.
-pub fn initialise() -> Answer {
+/// One more client, that wants the GPUs or only the library.
+pub fn initialise(wants_gpus: bool) -> Answer {
     let mut guard = lock();
     if guard.is_none() {
         *guard = Some(Simulator::load().map_err(|error| {
@@ -85,6 +87,7 @@ pub fn initialise() -> Answer {
     let simulator = guard.as_mut().expect("put there above");
     simulator.catch_up();
     simulator.node().driver()?;
+    simulator.is_attached = wants_gpus || (simulator.clients > 0 && simulator.is_attached);
     simulator.clients += 1;
     Ok(())
 }
@@ -98,6 +101,12 @@ pub fn shut_down() -> Answer {
         simulator.sets = EventSets::default();
     }
     Ok(())
+}
+
+/// Whether there are GPUs to be found, as far as the clients wanted any.
+pub fn is_attached() -> Result<bool, Code> {
+    let mut session = Session::open()?;
+    Ok(session.simulator().is_attached)
 }
 
 /// Asks something of the node, whose driver must answer.
@@ -155,6 +164,7 @@ impl Simulator {
             file,
             replay,
             clients: 0,
+            is_attached: false,
             complaint: String::new(),
             sets: EventSets::default(),
         })
