@@ -114,6 +114,7 @@ impl Audit {
             self.go_through(note);
         }
         self.notes = notes;
+        self.found.violations += self.watts.exceeded();
     }
 
     fn go_through(&mut self, note: Note) {
@@ -127,21 +128,21 @@ impl Audit {
                 let broken = violations(&self.fleet(&plan), &request, &self.policy, now, &plan);
                 self.found.checked += 1;
                 self.found.violations += broken.len() as u64;
-                self.watts.advance(now);
+                self.found.violations += self.watts.advance(now);
                 self.book(plan.booking(lease, &request));
             }
             Note::Ended { lease, at } => {
                 let booked = self.booked.get_mut(&lease).expect("what ends was booked");
                 booked.awaiting_return = true;
                 let booking = &mut booked.booking;
-                self.watts.unbook(booking);
+                self.found.violations += self.watts.unbook(booking);
                 booking.from = booking.from.min(at);
                 booking.to = Some(booking.to.map_or(at, |to| to.min(at)));
                 self.watts.book(booking);
             }
             Note::Gone { lease } => {
                 let booked = self.booked.remove(&lease).expect("what goes was booked");
-                self.watts.unbook(&booked.booking);
+                self.found.violations += self.watts.unbook(&booked.booking);
                 self.shares.unbook(&booked.booking);
                 for node in booked.booking.nodes.iter() {
                     self.on_node[node.as_usize()].retain(|other| *other != lease);
@@ -156,7 +157,7 @@ impl Audit {
 
     fn book(&mut self, booking: Booking) {
         let lease = booking.lease;
-        self.found.violations += u64::from(!self.watts.book(&booking));
+        self.watts.book(&booking);
         self.found.violations += self.shares.book(&booking);
         for node in booking.nodes.iter() {
             self.on_node[node.as_usize()].push(lease);

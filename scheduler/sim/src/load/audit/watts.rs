@@ -1,7 +1,9 @@
 //! Watts, counted again: what is drawn below each place by the minute, and whether a plan is within what
 //! it is fed with.
 //!
-//! It is as plain as can be: changes by minute in a map, walked through from the present on.
+//! It is as plain as can be: changes by minute in a map, walked through from the present on. As leases only
+//! add to what is drawn, a place is looked at before anything is taken back from it, before time goes on,
+//! and after the last lease: what was too much at any instant is too much then.
 
 use crate::load::cell::Site;
 use leasehold_common::ids::NodeIndex;
@@ -23,9 +25,16 @@ struct Place {
     now: i64,
     drawn: i64,
     changes: BTreeMap<i64, i64>,
+    /// Something was added since it was looked at.
+    is_new: bool,
 }
 
 impl Place {
+    /// Whether it is over its limit, if anything was added since that was asked last.
+    fn exceeds(&mut self) -> bool {
+        std::mem::take(&mut self.is_new) && !self.holds()
+    }
+
     fn advance(&mut self, now: i64) {
         self.now = self.now.max(now);
         while let Some(entry) = self.changes.first_entry()
@@ -48,32 +57,27 @@ impl Place {
         begun.and_then(|(_, limit)| *limit)
     }
 
-    /// Whether what is drawn is within the limit from one minute to another.
-    fn holds(&self, from: i64, to: Option<i64>) -> bool {
-        let is_in = |minute: i64| minute >= from && to.is_none_or(|to| minute < to);
+    /// Whether what is drawn is within the limit from the present on.
+    fn holds(&self) -> bool {
         let mut drawn = self.drawn;
-        let mut before = self.changes.range(..=from);
-        drawn += before.by_ref().map(|(_, by)| by).sum::<i64>();
         let fits = |minute, drawn| self.limit(minute).is_none_or(|limit| drawn <= limit);
-        if !fits(from, drawn) {
+        let mut steps = self.steps.iter().map(|(at, _)| *at).peekable();
+        while steps.next_if(|step| *step <= self.now).is_some() {}
+        if !fits(self.now, drawn) {
             return false;
         }
-        let mut steps = self.steps.iter().map(|(at, _)| *at).peekable();
-        for (minute, by) in self.changes.range(from + 1..) {
+        for (minute, by) in &self.changes {
             while let Some(step) = steps.next_if(|step| step < minute) {
-                if is_in(step) && !fits(step, drawn) {
+                if !fits(step, drawn) {
                     return false;
                 }
             }
             drawn += by;
-            if !is_in(*minute) {
-                return true;
-            }
-            if !fits(*minute, drawn) {
+            if *by > 0 && !fits(*minute, drawn) {
                 return false;
             }
         }
-        steps.all(|step| !is_in(step) || fits(step, drawn))
+        steps.all(|step| fits(step, drawn))
     }
 }
 
@@ -104,6 +108,7 @@ impl Watts {
             now: 0,
             drawn: 0,
             changes: BTreeMap::new(),
+            is_new: false,
         };
         Self {
             site,
@@ -115,36 +120,55 @@ impl Watts {
         }
     }
 
-    pub(super) fn advance(&mut self, now: Timestamp) {
-        for place in self.places.values_mut() {
-            place.advance(now.unix_ms() / MINUTE_MS);
+    /// Lets time go on; says how many places were over their limits before.
+    pub(super) fn advance(&mut self, now: Timestamp) -> u64 {
+        let now = now.unix_ms() / MINUTE_MS;
+        let mut exceeded = 0;
+        for place in self.places.values_mut().filter(|place| place.now < now) {
+            exceeded += u64::from(place.exceeds());
+            place.advance(now);
+        }
+        exceeded
+    }
+
+    /// How many places are over their limits that anything was added to since they were looked at.
+    pub(super) fn exceeded(&mut self) -> u64 {
+        let exceeded = self.places.values_mut().map(Place::exceeds);
+        exceeded.map(u64::from).sum()
+    }
+
+    /// Books what a lease may draw.
+    pub(super) fn book(&mut self, booking: &Booking) {
+        for prefix in self.change(booking, 1) {
+            self.place(&prefix).is_new = true;
         }
     }
 
-    /// Books what a lease may draw, and says whether all of it is within every budget.
-    pub(super) fn book(&mut self, booking: &Booking) -> bool {
-        self.change(booking, 1);
+    /// Takes back what a lease may draw; says how many places were over their limits before.
+    pub(super) fn unbook(&mut self, booking: &Booking) -> u64 {
+        let mut exceeded = 0;
+        for (prefix, _) in self.below(booking) {
+            exceeded += u64::from(self.place(&prefix).exceeds());
+        }
+        self.change(booking, -1);
+        exceeded
+    }
+
+    fn place(&mut self, prefix: &Prefix) -> &mut Place {
+        self.places.get_mut(prefix).expect("a place with a budget")
+    }
+
+    fn change(&mut self, booking: &Booking, sign: i64) -> Vec<Prefix> {
         let (from, to) = minutes(booking);
         let below = self.below(booking);
-        below
-            .iter()
-            .all(|(prefix, _)| self.places[prefix].holds(from, to))
-    }
-
-    /// Takes back what a lease may draw.
-    pub(super) fn unbook(&mut self, booking: &Booking) {
-        self.change(booking, -1);
-    }
-
-    fn change(&mut self, booking: &Booking, sign: i64) {
-        let (from, to) = minutes(booking);
-        for (prefix, milliwatts) in self.below(booking) {
-            let place = self.places.get_mut(&prefix).expect("a place with a budget");
+        for (prefix, milliwatts) in &below {
+            let place = self.place(prefix);
             place.change(from, sign * milliwatts);
             if let Some(to) = to {
                 place.change(to, -sign * milliwatts);
             }
         }
+        below.into_keys().collect()
     }
 
     /// What a lease may draw below each place with a budget where it has a node.
@@ -195,4 +219,39 @@ fn minutes(booking: &Booking) -> (i64, Option<i64>) {
         .to
         .map(|to| (to.unix_ms() + MINUTE_MS - 1) / MINUTE_MS);
     (booking.from.unix_ms() / MINUTE_MS, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_a_limit_at_one_minute_is_found_and_what_follows_is_not() {
+        let place = || Place {
+            steps: vec![(0, Some(10)), (20, Some(8)), (30, None)],
+            now: 0,
+            drawn: 0,
+            changes: BTreeMap::new(),
+            is_new: true,
+        };
+        let with = |draws: &[(i64, i64, i64)]| {
+            let mut place = place();
+            for (from, to, by) in draws {
+                place.change(*from, *by);
+                place.change(*to, -by);
+            }
+            place.exceeds()
+        };
+        assert!(!with(&[(0, 20, 10), (20, 30, 8), (30, 40, 1000)]));
+        assert!(
+            with(&[(0, 21, 10)]),
+            "the step down to 8 is in the middle of it"
+        );
+        assert!(with(&[(5, 15, 6), (10, 12, 5)]));
+        assert!(!with(&[(5, 10, 6), (10, 12, 5)]));
+        let mut over = place();
+        over.change(5, 11);
+        assert!(over.exceeds());
+        assert!(!over.exceeds(), "what was found is found once");
+    }
 }
