@@ -79,14 +79,19 @@ pub fn ci(workspace: &Workspace, steps: &mut Steps<'_>) -> Result<()> {
 }
 
 /// What `bench packing` runs: the packing engine alone, under load.
-const PACKING: [&str; 7] = [
+const PACKING: [&str; 12] = [
     "fill --nodes 12500 --gpus 8 --shape node",
+    "fill --nodes 12500 --gpus 8 --shape node --fed-pct 0",
     "fill --nodes 12500 --gpus 8 --shape gpu",
-    "fill --nodes 125000 --gpus 8 --shape gpu",
+    "fill --nodes 12500 --gpus 8 --shape gpu --fed-pct 0",
+    "fill --nodes 125000 --gpus 8 --shape gpu --fed-pct 0",
     "fill --nodes 12500 --gpus 8 --shape gang:1250",
     "fill --nodes 12500 --gpus 8 --shape mixed",
+    "fill --nodes 3000 --gpus 8 --shape mig",
     "churn --nodes 12500 --gpus 8 --used-pct 85",
+    "churn --nodes 12500 --gpus 8 --used-pct 85 --fed-pct 0",
     "buyout --nodes 125000 --gpus 8 --lease-gpus 100000 --used-pct 40",
+    "buyout --nodes 125000 --gpus 8 --lease-gpus 100000 --used-pct 40 --fed-pct 0",
 ];
 
 /// Builds in release mode and runs the benchmarks.

@@ -245,9 +245,11 @@ impl<'a> Limits<'a> {
         let tight = all.is_none().then(|| grid.book().tight());
         // Units stand behind those that they are in.
         for unit in all.into_iter().flatten().chain(tight.into_iter().flatten()) {
-            let is_within = |outer: &UnitId| grid.above(unit).any(|above| above == *outer);
-            if !grid.book().allows(unit, need, self.minutes) && !short.iter().any(is_within) {
-                short.push(unit);
+            if !grid.book().allows(unit, need, self.minutes) {
+                let mut above = grid.above(unit);
+                if !above.any(|above| short.binary_search(&above).is_ok()) {
+                    short.push(unit);
+                }
             }
         }
         short

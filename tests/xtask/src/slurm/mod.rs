@@ -176,6 +176,9 @@ fn fill_leasehold(workspace: &Workspace, nodes: u32, shape: Shape) -> Result<Out
             &GPUS.to_string(),
             "--shape",
             &fill,
+            // Slurm counts no watts.
+            "--fed-pct",
+            "0",
             "-o",
             "json",
         ])
