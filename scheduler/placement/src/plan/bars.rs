@@ -11,10 +11,10 @@
 //! and ceiling leaves something.
 
 use super::ask::{Ask, Need};
+use super::classes::classes;
 use super::faults::Cause;
 use super::limits::{Bar, Limits};
 use super::rules::judge;
-use super::slices::classes;
 use super::tally::Tally;
 use crate::cell::{Group, number, other};
 use crate::power::UnitId;

@@ -13,11 +13,11 @@
 //! Where nodes are not all it takes, `powered` goes on from there.
 
 use super::ask::{Ask, Need};
+use super::classes;
 use super::gang::Size;
 use super::limits::Limits;
 use super::powered;
 use super::rules::judge;
-use super::slices;
 use super::survey::{Seat, Survey};
 use crate::cell::{Hold, NEVER, Node, Stance};
 use crate::request::End;
@@ -47,7 +47,7 @@ fn first_free_node(ask: &Ask<'_>) -> Option<(Timestamp, NodeIndex)> {
         .filter(|_| matches!(ask.need, Need::Gpus(_) | Need::Slices(_)))
         .into_iter()
         .flat_map(|own| &own.nodes)
-        .chain(slices::carved_nodes(ask));
+        .chain(classes::carved_nodes(ask));
     let by_holds = index.involved.iter().chain(own).copied();
     first_of(ask, by_holds, first_by_tail(ask), &mut instants)
 }

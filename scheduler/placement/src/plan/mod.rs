@@ -11,6 +11,7 @@
 mod alike;
 mod ask;
 mod bars;
+mod classes;
 mod earliest;
 mod faults;
 mod gang;

@@ -12,6 +12,7 @@
 //! any instant of the window are gone for all of it, which is never less strict than need be.
 
 use super::ask::{Ask, Need};
+use super::classes::classes;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
 use super::rules::{
@@ -21,7 +22,7 @@ use super::rules::{
 use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
 use super::small;
 use super::tally::Tally;
-use crate::cell::{Class, GPUS, Gone, Kind, Node, Stance};
+use crate::cell::{GPUS, Gone, Node, Stance};
 use crate::mig::{Assignment, Geometry, Layout, Wanted, choose};
 use leasehold_common::class::Side;
 use leasehold_common::explain::Candidate;
@@ -31,7 +32,7 @@ use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::Granularity;
 use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What slices are asked for, of GPUs that are partitioned in one way.
 #[derive(Debug, Clone, Copy)]
@@ -338,24 +339,6 @@ pub(super) fn spots(ask: &Ask<'_>, tally: &Tally, limits: &mut Limits<'_>) -> Po
     podium
 }
 
-/// The classes of nodes with slices that the account may be on.
-pub(super) fn classes<'a>(
-    ask: &Ask<'a>,
-) -> impl Iterator<Item = (&'a Class, &'a BTreeSet<NodeIndex>)> + use<'a> {
-    let sku = ask.sku.map(|(sku, _)| sku).filter(|_| ask.wish.is_some());
-    let carved = ask.cell.carved();
-    let anybody = ask.apart.mig_colocation;
-    let account = ask.account.filter(|_| !anybody);
-    let may = sku.filter(|_| anybody || account.is_some());
-    may.into_iter()
-        .flat_map(move |sku| carved.classes(sku, account))
-}
-
-/// The nodes with slices that the account may be on before they are nobody's.
-pub(super) fn carved_nodes<'a>(ask: &Ask<'a>) -> impl Iterator<Item = &'a NodeIndex> {
-    classes(ask).flat_map(|(_, nodes)| nodes)
-}
-
 fn enter_class(
     ask: &Ask<'_>,
     nodes: impl Iterator<Item = NodeIndex>,
@@ -475,32 +458,4 @@ impl Spot {
             slices_left: self.left,
         }
     }
-}
-
-/// How many nodes of each kind have slices beside which the account may be, its own apart. To it, the
-/// nodes of everybody else are as if their GPUs with slices were let whole.
-pub(super) fn carved_by_kind(ask: &Ask<'_>) -> BTreeMap<(Kind, bool), u32> {
-    let mut counts = BTreeMap::new();
-    for (class, nodes) in classes(ask) {
-        let is_own = Some(class.account) == ask.account;
-        let count: &mut u32 = counts.entry((class.kind, is_own)).or_default();
-        *count += u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-    }
-    counts
-}
-
-/// Every class of those nodes, and one node of it with what it fails.
-pub(super) fn judged_classes<'a>(
-    ask: &Ask<'a>,
-) -> impl Iterator<Item = (Verdict, &'a Stance, u32)> {
-    let ask = *ask;
-    classes(&ask).filter_map(move |(_, nodes)| {
-        let (known, stance) = ask.look(*nodes.first()?);
-        let verdict = judge(known, stance, &ask);
-        Some((
-            verdict,
-            stance,
-            u32::try_from(nodes.len()).unwrap_or(u32::MAX),
-        ))
-    })
 }

@@ -3,10 +3,10 @@
 
 use super::alike::Alike;
 use super::ask::Ask;
+use super::classes::{carved_by_kind, judged_classes};
 use super::faults::{Cause, Faults, Rule};
 use super::limits::{Bar, Limits};
 use super::rules::{Verdict, judge, judge_kind, judge_outlook};
-use super::slices::{carved_by_kind, judged_classes};
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
 use std::collections::BTreeMap;
