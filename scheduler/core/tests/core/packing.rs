@@ -203,10 +203,7 @@ fn slices_are_let_granted_and_booked_again_by_the_next_leader() {
     assert_eq!(on.len(), 4);
     assert_eq!(first.gpus[&node].len(), 1);
     // Of a GPU with its share of the node's overhead, three sevenths by compute and a half by memory.
-    assert_eq!(
-        first.envelope_watts,
-        (NODE / 8 * (3 * 8 + 4 * 7)).div_ceil(56)
-    );
+    assert_eq!(first.envelope_watts, NODE / 8 * (3 * 8 + 4 * 7) / 56);
     let second = leased(&mut cell, wish(slices(&[("1g.18gb", 1)])));
     assert_eq!(second.nodes, first.nodes, "beside it, on the same GPU");
     assert_eq!(second.gpus, first.gpus);

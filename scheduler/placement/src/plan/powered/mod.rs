@@ -47,13 +47,7 @@ impl Span {
 /// The first start from the one asked for on at which a node can be had, with what is above it, and
 /// the first node that then can.
 pub(super) fn first_node(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, NodeIndex)> {
-    let mut search = First {
-        ask,
-        limits: Limits::new(*ask, policy),
-        watts: Watts::new(ask),
-        best: None,
-        instants: Vec::new(),
-    };
+    let mut search = First::new(ask, policy);
     if ask.is_present() && ask.apart.granularity == Granularity::Node && !ask.cell.is_washing() {
         search.by_index();
         debug_assert_eq!(
@@ -69,13 +63,7 @@ pub(super) fn first_node(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, N
 
 /// The same from a look at every node.
 fn first_of_all(ask: &Ask<'_>, policy: &Policy) -> Option<(Timestamp, NodeIndex)> {
-    let mut search = First {
-        ask,
-        limits: Limits::new(*ask, policy),
-        watts: Watts::new(ask),
-        best: None,
-        instants: Vec::new(),
-    };
+    let mut search = First::new(ask, policy);
     for (node, _) in ask.nodes() {
         search.by_holds(node);
     }
@@ -91,7 +79,17 @@ struct First<'a, 'b> {
     instants: Vec<Timestamp>,
 }
 
-impl First<'_, '_> {
+impl<'a, 'b> First<'a, 'b> {
+    fn new(ask: &'b Ask<'a>, policy: &Policy) -> Self {
+        Self {
+            ask,
+            limits: Limits::new(*ask, policy),
+            watts: Watts::new(ask),
+            best: None,
+            instants: Vec::new(),
+        }
+    }
+
     /// Nodes that nobody has by pools, those that leases have by when the last of them is over, and one by
     /// one only the account's own and those with bookings to come.
     fn by_index(&mut self) {
