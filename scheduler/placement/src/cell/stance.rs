@@ -177,6 +177,8 @@ impl Stance {
             stance.is_mixed |= hold.host.is_some();
             if hold.from > now {
                 stance.next = stance.next.or(Some(hold.from));
+                // A lease that was ended before its start by somebody whose clock is ahead is no booking.
+                stance.is_mixed |= hold.awaiting_return;
                 continue;
             }
             stance.is_carved |= !hold.pieces.is_empty();
