@@ -24,7 +24,11 @@ const CONFINED: [Confined; 2] = [
         library: concat!("nvml", "_wrapper"),
         // The simulated library is the other side of the same C ABI: it takes the ABI's types, and its tests load it
         // the way the agent would.
-        homes: &["agent/src/gpu/nvml", "tests/nvml-sim/"],
+        homes: &[
+            "agent/src/gpu/nvml",
+            "agent/examples/record_nvml/",
+            "tests/nvml-sim/",
+        ],
         reason: "the agent sees GPUs through its own trait, so that a node without NVML can be simulated",
     },
     Confined {
