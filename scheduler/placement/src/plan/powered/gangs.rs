@@ -125,53 +125,54 @@ fn had_at(
 /// watts can be in the way, the nodes that could be had are counted and none is chosen.
 fn with_room<'s>(survey: &'s Survey<'_>, size: Size, limits: &Limits<'_>) -> Option<&'s [Seat]> {
     let wanted = size.nodes;
-    let mut powered = large_enough(survey, size, limits).peekable();
+    let mut large = large_enough(survey, size, limits).peekable();
     let chosen = || {
         let best = candidates(survey, size, limits).best.into_iter().next();
         best.and_then(|(_, candidate)| candidate.nodes.iter().next())
     };
-    let first = powered.peek().copied();
-    let is_uniform = first.is_some_and(|unit| {
-        let nodes = unit.iter().map(|seat| seat.index);
-        limits.clone().most_of(nodes).is_some()
-    });
-    if first.is_none() || (is_uniform && size.spares == 0 && !limits.may_keep(wanted)) {
-        debug_assert_eq!(first.is_some(), chosen().is_some(), "counting is choosing");
-        return first;
+    let Some((first, counted)) = large.peek().copied() else {
+        debug_assert!(chosen().is_none(), "counting is choosing");
+        return None;
+    };
+    if counted.is_some() && size.spares == 0 && !limits.may_keep(wanted) {
+        debug_assert!(chosen().is_some(), "counting is choosing");
+        return Some(first);
     }
     let node = chosen()?;
-    powered.find(|unit| unit.iter().any(|seat| seat.index == node))
+    large
+        .map(|(unit, _)| unit)
+        .find(|unit| unit.iter().any(|seat| seat.index == node))
 }
 
 /// The units that would hold a gang as far as counting goes: what watts allow, and what floors and
-/// ceilings leave. From those that do not there is nothing to be chosen.
+/// ceilings leave. From those that do not there is nothing to be chosen. With each, how many of its nodes
+/// watts allow; absent where that cannot be counted.
 fn large_enough<'s>(
     survey: &'s Survey<'_>,
     size: Size,
     limits: &Limits<'_>,
-) -> impl Iterator<Item = &'s [Seat]> {
+) -> impl Iterator<Item = (&'s [Seat], Option<u32>)> {
     let ask = &survey.ask;
     let wanted = size.nodes;
     let units = survey.units(ask.within());
-    units.filter(move |unit| {
+    units.filter_map(move |unit| {
         if unit.len() < wanted as usize {
-            return false;
+            return None;
         }
         if let Some((fresh, open)) = limits.shares_below(wanted) {
             let mut fit = [0_u32; 3];
-            for seat in *unit {
+            for seat in unit {
                 fit[share_of(ask, seat)] += 1;
             }
             let can = u64::from(fit[2].min(open)) + u64::from(fit[1]);
             if u64::from(fit[0]) + can.min(u64::from(fresh)) < u64::from(wanted) {
-                return false;
+                return None;
             }
         }
         let nodes = unit.iter().map(|seat| seat.index);
-        limits
-            .clone()
-            .most_of(nodes)
-            .is_none_or(|most| most >= wanted)
+        let most = limits.clone().most_of(nodes);
+        most.is_none_or(|most| most >= wanted)
+            .then_some((unit, most))
     })
 }
 

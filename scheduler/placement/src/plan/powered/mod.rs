@@ -7,10 +7,11 @@
 //! So the first start is one of a list that can be written down, and no other needs to be asked about.
 //!
 //! For one node the list is gone through node by node, in the order in which they come free: where the
-//! watts above it allow a start, or from when on, is one question to the power book. For a gang a whole stretch of the list is asked about at
-//! once, with every node that fits anywhere in it and only the minutes that every start in it would
-//! have. A stretch without hope is passed over; any other is halved, down to one start, which is then
-//! asked about as it is. So it is the list that ends the search, and never a number of tries.
+//! watts above it allow a start, or from when on, is one question to the power book. For a gang, in
+//! `gangs`, a whole stretch of the list is asked about at once, with every node that fits anywhere in it
+//! and only the minutes that every start in it would have. A stretch without hope is passed over; any
+//! other is halved, down to one start, which is then asked about as it is. So it is the list that ends
+//! the search, and never a number of tries.
 
 mod gangs;
 
@@ -173,8 +174,7 @@ impl<'a, 'b> First<'a, 'b> {
     }
 }
 
-/// When a node fits, from the start asked for on.
-/// Spans that begin after `latest` are left out.
+/// When a node fits, from the start asked for on; spans that begin after `latest` are left out.
 fn spans_of(
     ask: &Ask<'_>,
     node: NodeIndex,
@@ -217,8 +217,7 @@ fn joined(changes: impl Iterator<Item = (Timestamp, i64)>) -> Vec<Span> {
     spans
 }
 
-/// From when on there are watts. Nodes below the same budgets that would draw
-/// the same have one answer.
+/// From when on there are watts. Nodes below the same budgets that would draw the same have one answer.
 struct Watts<'a, 'b> {
     ask: &'b Ask<'a>,
     lasting: Lasting,
