@@ -1,6 +1,7 @@
 //! What could be let now, beside everything that is let and promised.
 
 use crate::ids::SkuName;
+use crate::mig::MigProfile;
 use crate::time::{Span, Timestamp};
 use crate::token::words;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ words! {
         Domains = "domains",
         /// GPUs of one node.
         Gpus = "gpus",
+        /// One slice of a partitioned GPU.
+        Slices = "slices",
     }
 }
 
@@ -27,8 +30,11 @@ pub struct SurplusRow {
     pub sku: SkuName,
     /// In what form.
     pub shape: SurplusShape,
-    /// Nodes in one lease, or GPUs where it is GPUs of one node.
+    /// Nodes in one lease, or GPUs where it is GPUs of one node, or slices.
     pub size: u32,
+    /// Which slice, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<MigProfile>,
     /// How many such leases, if nothing else were let.
     pub leases: u32,
     /// How many of them could go on for longer, shortest first; only times beyond the one asked about.
@@ -48,8 +54,8 @@ pub struct Longer {
 
 /// `GET /v1/surplus`: what a tenant who has nothing yet could have, from now until an instant.
 ///
-/// Each row stands alone: a node that is counted as one is counted again as a part of a rack, and as
-/// GPUs.
+/// Each row stands alone: a node that is counted as one is counted again as a part of a rack, as GPUs,
+/// and as slices of each profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Surplus {
     /// From this instant.

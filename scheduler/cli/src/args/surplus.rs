@@ -14,7 +14,7 @@ pub struct Surplus {
     /// Only of this SKU.
     #[arg(long, value_name = "SKU")]
     pub sku: Option<SkuName>,
-    /// Only in this form: nodes, racks, domains or gpus.
+    /// Only in this form: nodes, racks, domains, gpus or slices.
     #[arg(long, value_name = "SHAPE")]
     pub shape: Option<SurplusShape>,
 }

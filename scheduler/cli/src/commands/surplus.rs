@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use crate::output::Show;
 use crate::output::table::Table;
 use crate::session::Session;
-use leasehold_common::api::Surplus;
+use leasehold_common::api::{Surplus, SurplusRow};
+use leasehold_common::mig::MigProfile;
 
 /// Shows what could be let.
 ///
@@ -42,7 +43,7 @@ impl Show for Surplus {
             let units = u64::from(row.size) * u64::from(row.leases);
             let mut cells = vec![
                 row.sku.to_string(),
-                row.shape.to_string(),
+                form(row),
                 row.size.to_string(),
                 row.leases.to_string(),
                 units.to_string(),
@@ -55,7 +56,13 @@ impl Show for Surplus {
 
     fn names(&self) -> Vec<String> {
         let rows = self.rows.iter();
-        rows.map(|row| format!("{}/{}-{}", row.sku, row.shape, row.size))
+        rows.map(|row| format!("{}/{}-{}", row.sku, form(row), row.size))
             .collect()
     }
+}
+
+/// The shape of a row, or which slice it is of.
+fn form(row: &SurplusRow) -> String {
+    let profile = row.profile.as_ref();
+    profile.map_or_else(|| row.shape.to_string(), MigProfile::to_string)
 }

@@ -45,7 +45,7 @@ impl State {
         let mut found = of(horizon);
         for length in LONGER.into_iter().filter(|length| *length > horizon) {
             let rows = of(length).rows.into_iter();
-            let at = |row: &SurplusRow| (row.sku.clone(), row.shape, row.size);
+            let at = |row: &SurplusRow| (row.sku.clone(), row.shape, row.size, row.profile.clone());
             let leases: BTreeMap<_, _> = rows.map(|row| (at(&row), row.leases)).collect();
             for row in &mut found.rows {
                 let leases = leases.get(&at(row)).copied().unwrap_or(0);

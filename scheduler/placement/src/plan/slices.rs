@@ -105,6 +105,9 @@ struct Claim {
     host: HostShare,
 }
 
+/// A GPU by its slot, with the layout of what is gone of it where anything is.
+pub(super) type Offered = (u8, Option<Layout>);
+
 /// What is looked away from, to tell what is in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Only {
@@ -117,7 +120,7 @@ enum Only {
 impl Claim {
     /// The GPUs slices can be on, as far as what is looked at goes: with the layout of those that have
     /// any, without of those that are free.
-    fn offered(&self, stance: &Stance, only: Only) -> Vec<(u8, Option<Layout>)> {
+    fn offered(&self, stance: &Stance, only: Only) -> Vec<Offered> {
         let with = |one: Only| only == Only::All || only == one;
         let mut free = stance.all();
         if with(Only::Sick) {
@@ -144,7 +147,14 @@ impl Claim {
     }
 }
 
-fn fits(wish: &Wish<'_>, offered: &[(u8, Option<Layout>)]) -> bool {
+/// The GPUs of a node that slices can be on, for somebody in a window, healthy and not let whole.
+pub(super) fn offered_on(ask: &Ask<'_>, node: NodeIndex) -> Vec<Offered> {
+    let (known, stance) = ask.look(node);
+    let (claim, _, _) = claim(known, &ask.on(node), &mut Faults::default());
+    claim.offered(stance, Only::All)
+}
+
+fn fits(wish: &Wish<'_>, offered: &[Offered]) -> bool {
     let free = offered.iter().filter(|(_, layout)| layout.is_none());
     let free = free.count();
     let is_plain = free == offered.len() || wish.gpus.is_none();
@@ -274,13 +284,7 @@ impl Spot {
     /// Where slices go on a node that they fit.
     pub(super) fn on(ask: &Ask<'_>, node: NodeIndex) -> Option<Self> {
         let wish = ask.wish.as_ref()?;
-        let (known, stance) = ask.look(node);
-        let (claim, _, _) = claim(known, &ask.on(node), &mut Faults::default());
-        let on = choose(
-            wish.geometry,
-            &claim.offered(stance, Only::All),
-            &wish.wanted,
-        )?;
+        let on = choose(wish.geometry, &offered_on(ask, node), &wish.wanted)?;
         let slices = on.gpus.iter().flat_map(|gpu| {
             gpu.instances.iter().map(|one| Slice {
                 gpu: gpu.slot,

@@ -4,10 +4,11 @@ use crate::brute::any_placement;
 use crate::fleet::{POLICY, Twice, asks, gang_asks, hour, share};
 use crate::happenings::{op, played_by};
 use crate::houses::policy;
-use leasehold_common::api::{Surplus, SurplusShape};
+use leasehold_common::api::{Surplus, SurplusRow, SurplusShape};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::lease::Shape;
-use leasehold_common::policy::Policy;
+use leasehold_common::policy::{Isolation, Policy};
+use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Locality;
 use leasehold_placement::{End, Request, plan, surplus};
@@ -16,8 +17,68 @@ use proptest::prelude::*;
 /// Rows as `nodes of 1: 12`.
 fn told(surplus: &Surplus) -> Vec<String> {
     let rows = surplus.rows.iter();
-    rows.map(|row| format!("{} of {}: {}", row.shape, row.size, row.leases))
+    let of = |row: &SurplusRow| match &row.profile {
+        Some(profile) => profile.to_string(),
+        None => row.size.to_string(),
+    };
+    rows.map(|row| format!("{} of {}: {}", row.shape, of(row), row.leases))
         .collect()
+}
+
+#[test]
+fn slices_are_counted_by_profile_where_a_newcomer_may_have_them() {
+    let mut fleet = Twice::hgx(1, 2);
+    let name = "h200".parse().unwrap();
+    fleet.describe(SkuCatalogue::built_in().get(&name).unwrap().clone());
+    let slices = |has: &Surplus| -> Vec<String> {
+        let told = told(has).into_iter();
+        told.filter(|row| row.starts_with("slices")).collect()
+    };
+    let has =
+        |fleet: &Twice, policy: &Policy| surplus(&fleet.cell, policy, hour(0), Span::from_hours(1));
+    let all = [
+        "slices of 7g.141gb: 16",
+        "slices of 4g.71gb: 16",
+        "slices of 3g.71gb: 32",
+        "slices of 2g.35gb: 48",
+        "slices of 1g.35gb: 64",
+        "slices of 1g.18gb+me: 16",
+        "slices of 1g.18gb: 112",
+    ];
+    assert_eq!(slices(&has(&fleet, &POLICY)), all);
+    // One slice of somebody else's keeps the node, and where policy lets them be together no more than
+    // what overlaps with it.
+    let _ = fleet.place(
+        &asks(Shape::slices([("3g.71gb".parse().unwrap(), 1)])),
+        hour(0),
+    );
+    let other_node = slices(&has(&fleet, &POLICY));
+    assert_eq!(other_node[6], "slices of 1g.18gb: 56");
+    let together = Policy {
+        isolation: [(
+            "h200".parse().unwrap(),
+            Isolation {
+                mig_colocation: true,
+                ..Isolation::default()
+            },
+        )]
+        .into(),
+        ..POLICY
+    };
+    fleet.cell.adopt(&together);
+    let beside = slices(&has(&fleet, &together));
+    assert_eq!(
+        beside[..3],
+        [
+            "slices of 7g.141gb: 15",
+            "slices of 4g.71gb: 16",
+            "slices of 3g.71gb: 31"
+        ]
+    );
+    assert_eq!(
+        beside[6], "slices of 1g.18gb: 109",
+        "four compute slices are left of the GPU"
+    );
 }
 
 #[test]
@@ -71,12 +132,17 @@ fn what_is_kept_for_the_house_is_no_surplus() {
 }
 
 /// One more lease of a row, for somebody new.
-fn one_of(shape: SurplusShape, size: u32, horizon: Span) -> Request {
-    let (shape, within) = match shape {
+fn one_of(row: &SurplusRow, horizon: Span) -> Request {
+    let size = row.size;
+    let (shape, within) = match row.shape {
         SurplusShape::Gpus => (Shape::gpus(size), Locality::Cell),
         SurplusShape::Nodes => (Shape::nodes(size), Locality::Cell),
         SurplusShape::Racks => (Shape::nodes(size), Locality::Rack),
         SurplusShape::Domains => (Shape::nodes(size), Locality::Domain),
+        SurplusShape::Slices => {
+            let profile = row.profile.clone().expect("a row of slices says which");
+            (Shape::slices([(profile, size)]), Locality::Cell)
+        }
     };
     Request {
         account: "newcomer".parse().unwrap(),
@@ -113,7 +179,7 @@ proptest! {
         let kept = kept.filter(|share| share.sku.as_str() == "h200").count();
         let watts = fleet.plain.budgets.len();
         for row in has.rows.iter().filter(|row| row.sku.as_str() == "h200") {
-            let request = one_of(row.shape, row.size, horizon);
+            let request = one_of(row, horizon);
             let let_out = by_letting_them(&fleet, &request, &policy, now);
             let is_washed = !policy.sanitising_per_hour.is_empty();
             if is_washed {
