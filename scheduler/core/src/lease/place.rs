@@ -122,7 +122,7 @@ impl State {
         self.lift_below(rank, &spec.sku);
         let before = self.take_plan(id);
         let freed = before.as_ref().map(|plan| plan.nodes.clone());
-        if let Some(over) = self.still_over_quota(&spec) {
+        if let Some(over) = self.over_quota(&spec) {
             self.stir_nodes(freed.iter().flat_map(NodeSet::iter));
             self.plan_nothing(id);
             let why = over.explanation(Outcome::Wait, self.policies.digest());
@@ -178,7 +178,7 @@ impl State {
     /// Tries a pending lease again for which nothing is planned.
     pub(crate) fn retry(&mut self, id: LeaseId, now: Timestamp) {
         let lease = &self.leases[&id];
-        if let Some(over) = self.still_over_quota(&lease.spec) {
+        if let Some(over) = self.over_quota(&lease.spec) {
             return self.wait(
                 id,
                 over.explanation(Outcome::Wait, self.policies.digest()),

@@ -7,8 +7,7 @@ use crate::state::State;
 use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::AccountName;
 use leasehold_common::lease::{Digest, LeaseSpec, Shape};
-use leasehold_common::sku::Sku;
-use leasehold_placement::{Plan, Request};
+use leasehold_placement::{Decision, Plan, Request};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -22,16 +21,14 @@ pub(crate) struct OverQuota {
 }
 
 impl State {
-    /// What keeps a request from its quota; absent where it is within it.
-    pub(crate) fn over_quota(
-        &self,
-        spec: &LeaseSpec,
-        quota: Option<u32>,
-        sku: &Sku,
-    ) -> Option<OverQuota> {
+    /// What keeps a request from its quota by its shape alone; absent where it is within it, and where
+    /// its account or its SKU is gone since it was accepted.
+    pub(crate) fn over_quota(&self, spec: &LeaseSpec) -> Option<OverQuota> {
+        let quota = self.accounts.get(&spec.account)?.quota_gpus?;
+        let sku = self.settings.skus.get(&spec.sku)?;
         let over = OverQuota {
             account: spec.account.clone(),
-            quota: u64::from(quota?),
+            quota: u64::from(quota),
             used: self.gpus_of(&spec.account),
             wants: spec.shape.least_gpus(sku.gpus),
         };
@@ -65,6 +62,17 @@ impl State {
         }
     }
 
+    /// What keeps a request from its account's quota, now that it was decided: what it asks for, or what
+    /// was planned for it. Whether it is asked what would become of it or made, this is the answer.
+    pub(crate) fn decided_over_quota(
+        &self,
+        spec: &LeaseSpec,
+        decision: &Decision,
+    ) -> Option<OverQuota> {
+        let over = self.over_quota(spec);
+        over.or_else(|| self.plan_over_quota(spec, decision.plan()?))
+    }
+
     /// What keeps a plan from its account's quota: how much a unit or spares come to is known only
     /// when they are planned.
     pub(crate) fn plan_over_quota(&self, spec: &LeaseSpec, plan: &Plan) -> Option<OverQuota> {
@@ -84,12 +92,6 @@ impl State {
             wants,
         };
         (over.used + over.wants > over.quota).then_some(over)
-    }
-
-    /// The same for a request that was accepted; its account and its SKU may be gone since.
-    pub(crate) fn still_over_quota(&self, spec: &LeaseSpec) -> Option<OverQuota> {
-        let quota = self.accounts.get(&spec.account)?.quota_gpus;
-        self.over_quota(spec, quota, self.settings.skus.get(&spec.sku)?)
     }
 }
 

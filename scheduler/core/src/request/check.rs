@@ -35,7 +35,7 @@ impl State {
         &self,
         wish: CreateLease,
         now: Timestamp,
-    ) -> Result<(LeaseSpec, &Account, &Sku), Problem> {
+    ) -> Result<(LeaseSpec, &Account), Problem> {
         let account = self.accounts.get(&wish.account).ok_or_else(|| {
             Problem::new(
                 ProblemCode::UnknownAccount,
@@ -77,7 +77,7 @@ impl State {
             until: wish.until,
             name: wish.name,
         };
-        Ok((spec, account, sku))
+        Ok((spec, account))
     }
 }
 

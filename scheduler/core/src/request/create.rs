@@ -22,9 +22,8 @@ const PENDING_MAX: usize = 100_000;
 impl State {
     pub(super) fn create_lease(&mut self, wish: CreateLease, asked: Asked<'_>) -> Answer {
         let hold = wish.hold;
-        let (spec, account, sku) = self.check_wish(wish, asked.now)?;
+        let (spec, account) = self.check_wish(wish, asked.now)?;
         let side = account.side;
-        let over = self.over_quota(&spec, account.quota_gpus, sku);
         // What is only planned for worse classes is not in its way.
         self.lift_below((spec.class, asked.now, self.head.next_lease), &spec.sku);
         let mut decision = self.decide(&spec, asked.now);
@@ -32,9 +31,7 @@ impl State {
         if let Decision::Never { why } = decision {
             return Err(self.never_fits(&spec, why, asked));
         }
-        let planned = decision.plan();
-        let over = over.or_else(|| self.plan_over_quota(&spec, planned?));
-        if let Some(over) = over {
+        if let Some(over) = self.decided_over_quota(&spec, &decision) {
             return Err(self.refuse_quota(&spec, &over, asked));
         }
         if self.pending.len() >= PENDING_MAX {

@@ -22,10 +22,10 @@ impl State {
         now: Timestamp,
     ) -> Result<ExplainView, Problem> {
         let hold = wish.hold;
-        let (spec, account, sku) = self.check_wish(wish, now)?;
+        let (spec, account) = self.check_wish(wish, now)?;
         let side = account.side;
-        let over = self.over_quota(&spec, account.quota_gpus, sku);
         let mut decision = self.decide(&spec, now);
+        let over = self.decided_over_quota(&spec, &decision);
         self.weigh_reclaim(&spec, &mut decision, now);
         let lease = match (decision, over) {
             (Decision::Placed { .. } | Decision::Wait { .. }, Some(over)) => {

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod gb200;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod health;
@@ -28,6 +30,8 @@ mod policy;
 mod power;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod quota;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
