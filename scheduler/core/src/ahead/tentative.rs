@@ -29,6 +29,18 @@ impl State {
         self.lift(below);
     }
 
+    /// Lifts what is planned for a lease that waits, and for those after it, out of the engine.
+    pub(crate) fn lift_from(&mut self, id: LeaseId) {
+        let lease = self.leases.get(&id);
+        let Some(lease) = lease.filter(|lease| lease.state == LeaseState::Requested) else {
+            return;
+        };
+        let sku = lease.spec.sku.clone();
+        self.lift_below(self.rank_of(id), &sku);
+        let own: Vec<LeaseId> = self.in_engine().filter(|planned| *planned == id).collect();
+        self.lift(own);
+    }
+
     /// Lifts everything that is planned on these nodes out of the engine: what is decided about
     /// leases that have hardware, and about maintenance, comes before what is only planned.
     pub(crate) fn lift_on(&mut self, nodes: &NodeSet) {

@@ -20,15 +20,14 @@ impl State {
         }
     }
 
-    /// The lease with what would be taken back for it now; absent where it does not wait, or nothing
-    /// would be.
+    /// The lease with what would be taken back for it now, which may be nothing any more; absent where
+    /// it does not wait.
     pub(crate) fn with_reclaim(&self, lease: &LeaseRecord, now: Timestamp) -> Option<LeaseRecord> {
         if lease.state != LeaseState::Requested {
             return None;
         }
-        let reclaim = self.reclaim(&lease.spec, now)?;
         let mut lease = lease.clone();
-        lease.explanation.as_mut()?.reclaim = Some(reclaim);
+        lease.explanation.as_mut()?.reclaim = self.reclaim(&lease.spec, now);
         Some(lease)
     }
 

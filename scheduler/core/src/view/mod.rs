@@ -22,7 +22,9 @@ impl State {
     /// Answers a question. `around` is what this state cannot know: who leads, what the store is.
     ///
     /// What would become of a request is asked as the request would be made: with what is only
-    /// planned for worse classes lifted out of its way, and put back when that is answered.
+    /// planned for worse classes lifted out of its way, and put back when that is answered. What would
+    /// be taken back for one that waits is asked the same way, with what is planned for itself lifted
+    /// too.
     ///
     /// # Errors
     /// As for [`State::look`].
@@ -32,8 +34,26 @@ impl State {
         around: &Surroundings,
         now: Timestamp,
     ) -> Result<View, Problem> {
-        if let Query::Plan(wish) = query {
-            self.lift_below((wish.class, now, self.head.next_lease), &wish.sku);
+        match query {
+            Query::Plan(wish) => {
+                self.lift_below((wish.class, now, self.head.next_lease), &wish.sku);
+            }
+            Query::Explain(id) => self.lift_from(*id),
+            Query::Status
+            | Query::Nodes { .. }
+            | Query::Node(_)
+            | Query::Gpus { .. }
+            | Query::Accounts
+            | Query::Account(_)
+            | Query::Leases { .. }
+            | Query::Lease(_)
+            | Query::Past { .. }
+            | Query::Policies
+            | Query::Policy(_)
+            | Query::Power { .. }
+            | Query::Surplus { .. }
+            | Query::Maintenances { .. }
+            | Query::Maintenance(_) => {}
         }
         let answer = self.look(query, around, now);
         self.put_back();

@@ -1,13 +1,14 @@
 //! What room there is, and what would be taken back where there is none. Both are only said.
 
-use crate::fixture::{Cell, minutes, nodes, wish};
-use leasehold_common::api::{CreateLease, SurplusShape};
+use crate::fixture::{Cell, around, minutes, nodes, wish};
+use leasehold_common::api::{CreateLease, SetPolicy, SurplusShape};
 use leasehold_common::class::Class;
 use leasehold_common::explain::Reclaim;
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::LeaseState;
+use leasehold_common::policy::Policy;
 use leasehold_common::time::Span;
-use leasehold_core::command::{Query, View};
+use leasehold_core::command::{Command, Query, View};
 
 fn of_class(class: Class, account: &str, count: u32) -> CreateLease {
     CreateLease {
@@ -18,8 +19,8 @@ fn of_class(class: Class, account: &str, count: u32) -> CreateLease {
     }
 }
 
-fn reclaim(cell: &Cell, query: &Query) -> Option<Reclaim> {
-    match cell.query(query) {
+fn reclaim(cell: &mut Cell, query: &Query) -> Option<Reclaim> {
+    match cell.state.ask(query, &around(), cell.now).unwrap() {
         View::Explain(view) => view.explanation.unwrap().reclaim,
         other => panic!("{other:?}"),
     }
@@ -35,7 +36,7 @@ fn who_outranks_others_is_told_whose_leases_would_go_and_nothing_is_ended() {
     let sold = cell.lease(of_class(Class::Committed, "acme", 2));
     let spot = cell.lease(of_class(Class::Spot, "acme", 2));
     let urgent = of_class(Class::InternalCritical, "research", 2);
-    let planned = reclaim(&cell, &Query::Plan(Box::new(urgent.clone()))).unwrap();
+    let planned = reclaim(&mut cell, &Query::Plan(Box::new(urgent.clone()))).unwrap();
     assert_eq!(named(&planned), [spot]);
 
     let waits = cell.lease(urgent);
@@ -47,13 +48,53 @@ fn who_outranks_others_is_told_whose_leases_would_go_and_nothing_is_ended() {
     );
     // Later it is told anew, whoever has tried to place it since.
     cell.pass(minutes(30));
-    let now = reclaim(&cell, &Query::Explain(waits)).unwrap();
+    let now = reclaim(&mut cell, &Query::Explain(waits)).unwrap();
     assert_eq!(named(&now), [spot]);
     assert_eq!(now.victims[0].ends, cell.now + minutes(10));
     for lease in [sold, spot] {
         assert!(!cell.state_of(lease).is_over());
     }
     assert_eq!(cell.state_of(waits), LeaseState::Requested);
+}
+
+#[test]
+fn what_is_planned_for_who_asks_or_for_worse_classes_is_not_in_the_way_of_what_is_taken_back() {
+    let mut cell = Cell::of(2);
+    let spot = cell.lease(of_class(Class::Spot, "acme", 2));
+    let waits = cell.lease(of_class(Class::InternalCritical, "research", 2));
+    let booked = cell.record(spot).access_end.unwrap() + minutes(10);
+    assert_eq!(
+        cell.view(waits).earliest,
+        Some(booked),
+        "its own hardware is planned on the same nodes, for when they are free"
+    );
+    cell.pass(minutes(1));
+    let now = reclaim(&mut cell, &Query::Explain(waits)).unwrap();
+    assert_eq!(named(&now), [spot]);
+    assert_eq!(now.victims[0].ends, cell.now + minutes(10), "told now");
+
+    // Behind it others are planned, on these nodes and for hours in which it would have them.
+    let mut short = of_class(Class::Committed, "acme", 1);
+    short.length = Some(Span::from_hours(1));
+    let behind = cell.lease(short);
+    assert!(cell.view(behind).earliest.is_some());
+    cell.pass(minutes(1));
+    let now = reclaim(&mut cell, &Query::Explain(waits)).unwrap();
+    assert_eq!(now.victims[0].ends, cell.now + minutes(10));
+    cell.pass(minutes(1));
+    assert_eq!(cell.view(waits).earliest, Some(booked), "plans are kept");
+}
+
+#[test]
+fn what_would_be_taken_back_is_told_as_it_is_now_also_where_it_is_nothing_any_more() {
+    let mut cell = Cell::of(2);
+    cell.lease(of_class(Class::Spot, "acme", 2));
+    let waits = cell.lease(of_class(Class::OnDemand, "acme", 2));
+    assert!(reclaim(&mut cell, &Query::Explain(waits)).is_some());
+    let policy = Policy::from_text("turnaround = \"10m\"\nreclaim = {}").unwrap();
+    cell.ask(Command::SetPolicy(SetPolicy { policy, why: None }))
+        .unwrap();
+    assert_eq!(reclaim(&mut cell, &Query::Explain(waits)), None);
 }
 
 #[test]
@@ -66,7 +107,7 @@ fn who_waits_for_room_is_not_told_whose_room_it_could_be() {
             _ => "research",
         };
         let waits = cell.lease(of_class(class, account, 1));
-        assert_eq!(reclaim(&cell, &Query::Explain(waits)), None);
+        assert_eq!(reclaim(&mut cell, &Query::Explain(waits)), None);
     }
 }
 
