@@ -2,8 +2,10 @@
 //!
 //! Floors and ceilings come down to the same question: how much of a SKU may one side have at one
 //! instant? A ceiling says it of its own side; a floor says it of the other side, which must leave
-//! the floor free. Bookings are gone through in order of their start, each is let in where the
-//! limit allows it, and those that are not let in break the rule: whoever came first stays.
+//! the floor free. A ceiling counts every domain that its side has anything of; a floor only those
+//! that are whole, for no other was kept. Bookings are gone through in order of their start, each is
+//! let in where the limit allows it, and those that are not let in break the rule: whoever came first
+//! stays.
 
 use leasehold_common::class::Side;
 use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
@@ -46,10 +48,10 @@ pub(crate) struct Break {
 enum Counted {
     /// Nodes the side has something of.
     Nodes,
-    /// Whole domains it has something of: none of these is whole for anybody else.
-    DomainsTouched,
-    /// Whole domains it has all nodes of.
-    DomainsFilled,
+    /// Domains it has something of.
+    Domains,
+    /// Those of them that have all their nodes: none of these is whole for anybody else.
+    WholeDomains,
 }
 
 /// The most of something that a side may have at one instant.
@@ -90,8 +92,8 @@ pub(crate) fn breaks(
 struct Domains {
     /// Where each node is.
     of: BTreeMap<NodeIndex, Prefix>,
-    /// How many nodes each has that is whole.
-    whole: BTreeMap<Prefix, u32>,
+    /// Those that have all the nodes that their SKU says.
+    whole: BTreeSet<Prefix>,
     nodes: u32,
 }
 
@@ -110,7 +112,7 @@ impl Domains {
         Self {
             nodes: u32::try_from(of.len()).unwrap_or(u32::MAX),
             of,
-            whole: sizes,
+            whole: sizes.into_keys().collect(),
         }
     }
 }
@@ -134,7 +136,7 @@ fn limits<'a>(policy: &Policy, sku: &'a SkuName, domains: &Domains) -> Vec<Limit
             add(rule, floor.other_side(), Counted::Nodes, left);
             let left = floor.domains.map(|kept| whole.saturating_sub(kept));
             let rule = format!("floors[{at}].domains");
-            add(rule, floor.other_side(), Counted::DomainsTouched, left);
+            add(rule, floor.other_side(), Counted::WholeDomains, left);
         }
     }
     for (at, ceiling) in policy.ceilings.iter().enumerate() {
@@ -142,7 +144,7 @@ fn limits<'a>(policy: &Policy, sku: &'a SkuName, domains: &Domains) -> Vec<Limit
             let rule = format!("ceilings[{at}].nodes");
             add(rule, ceiling.side, Counted::Nodes, ceiling.nodes);
             let rule = format!("ceilings[{at}].domains");
-            add(rule, ceiling.side, Counted::DomainsFilled, ceiling.domains);
+            add(rule, ceiling.side, Counted::Domains, ceiling.domains);
         }
     }
     limits
@@ -153,9 +155,10 @@ fn limits<'a>(policy: &Policy, sku: &'a SkuName, domains: &Domains) -> Vec<Limit
 struct Use {
     /// Bookings on each node.
     nodes: BTreeMap<NodeIndex, u32>,
-    /// Nodes of each whole domain.
+    /// Nodes of each domain.
     domains: BTreeMap<Prefix, u32>,
-    filled: u32,
+    /// How many of those domains are whole.
+    whole: u32,
 }
 
 impl Use {
@@ -166,10 +169,10 @@ impl Use {
             if *bookings > 1 {
                 continue;
             }
-            if let Some((domain, size)) = whole_of(domains, node) {
+            if let Some(domain) = domains.of.get(&node) {
                 let has = self.domains.entry(domain.clone()).or_default();
                 *has += 1;
-                self.filled += u32::from(*has == size);
+                self.whole += u32::from(*has == 1 && domains.whole.contains(domain));
             }
         }
     }
@@ -182,13 +185,13 @@ impl Use {
                 continue;
             }
             self.nodes.remove(&node);
-            if let Some((domain, size)) = whole_of(domains, node)
+            if let Some(domain) = domains.of.get(&node)
                 && let Some(has) = self.domains.get_mut(domain)
             {
-                self.filled -= u32::from(*has == size);
                 *has -= 1;
                 if *has == 0 {
                     self.domains.remove(domain);
+                    self.whole -= u32::from(domains.whole.contains(domain));
                 }
             }
         }
@@ -198,16 +201,10 @@ impl Use {
         let length = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         match counted {
             Counted::Nodes => length(self.nodes.len()),
-            Counted::DomainsTouched => length(self.domains.len()),
-            Counted::DomainsFilled => self.filled,
+            Counted::Domains => length(self.domains.len()),
+            Counted::WholeDomains => self.whole,
         }
     }
-}
-
-/// The domain of a node and its size, where it is whole.
-fn whole_of(domains: &Domains, node: NodeIndex) -> Option<(&Prefix, u32)> {
-    let domain = domains.of.get(&node)?;
-    Some((domain, *domains.whole.get(domain)?))
 }
 
 /// Goes through the bookings in order of their start. What a side has only grows when a booking
@@ -234,8 +231,8 @@ fn over(limit: &Limit<'_>, domains: &Domains, held: &[Held<'_>], broken: &mut Ve
         uses.give_back(booking, domains);
         let what = match limit.counted {
             Counted::Nodes => "nodes",
-            Counted::DomainsTouched => "whole domains in use",
-            Counted::DomainsFilled => "whole domains",
+            Counted::Domains => "domains in use",
+            Counted::WholeDomains => "whole domains in use",
         };
         let (side, sku, most, from) = (limit.side, limit.sku, limit.most, booking.from);
         broken.push(Break {

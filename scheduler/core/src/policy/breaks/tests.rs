@@ -93,17 +93,35 @@ fn a_floor_of_nodes_counts_what_the_other_side_has_at_once() {
 }
 
 #[test]
-fn a_ceiling_of_domains_counts_whole_ones() {
-    let ceiling = "ceilings = [{ side = \"tenant\", sku = \"gb200\", domains = 1 }]";
+fn a_ceiling_of_domains_counts_those_a_side_has_anything_of() {
+    let ceiling = "ceilings = [{ side = \"tenant\", sku = \"gb200\", domains = 2 }]";
     let rows = [
         (1, T, (0, 17), 0, None),
-        (2, T, (18, 34), 0, None),
-        (3, T, (35, 35), 0, None),
+        (2, T, (18, 18), 0, Some(5)),
+        (3, T, (19, 34), 1, None),
+        (4, T, (36, 36), 2, Some(9)),
+        (5, I, (54, 54), 2, None),
     ];
+    // With lease 4 it has something of three: one node is enough, as it is when leases are placed.
     assert_eq!(
         house().broken(ceiling, &rows),
-        [(3, "ceilings[0].domains".to_owned())]
+        [(4, "ceilings[0].domains".to_owned())]
     );
+}
+
+#[test]
+fn a_domain_that_lacks_nodes_counts_against_a_ceiling_and_not_against_a_floor() {
+    let mut house = house();
+    // The last domain has 17 nodes, which is no whole one.
+    house.paths.pop();
+    let rows = [(1, T, (0, 0), 0, None), (2, T, (54, 54), 0, None)];
+    let ceiling = "ceilings = [{ side = \"tenant\", sku = \"gb200\", domains = 1 }]";
+    assert_eq!(
+        house.broken(ceiling, &rows),
+        [(2, "ceilings[0].domains".to_owned())]
+    );
+    let floor = "floors = [{ side = \"internal\", sku = \"gb200\", domains = 2 }]";
+    assert_eq!(house.broken(floor, &rows), []);
 }
 
 #[test]
