@@ -37,7 +37,7 @@ pub struct MaintenanceRecord {
     pub to: Timestamp,
     /// Who booked it (uid of the caller).
     pub by: u32,
-    /// Why, in words.
+    /// Why, in words; empty where nobody said.
     pub why: String,
     /// When it was booked.
     pub created: Timestamp,

@@ -18,8 +18,9 @@ pub struct CreateMaintenance {
     pub from: Option<Timestamp>,
     /// Until this one.
     pub to: Timestamp,
-    /// Why, up to 256 characters.
-    pub reason: String,
+    /// Why, for whoever meets it, up to 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A maintenance.
@@ -39,8 +40,9 @@ pub struct MaintenanceView {
     pub from: Timestamp,
     /// Until when.
     pub to: Timestamp,
-    /// Why, in words.
-    pub reason: String,
+    /// Why, in words; absent where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Who booked it (uid).
     pub by: u32,
     /// When it was booked.

@@ -195,7 +195,7 @@ fn house(rng: &mut Rng, nodes: usize, now: Timestamp) -> Command {
                 nodes: format!("n{}", rng.below(nodes as u64)),
                 from: Some(from),
                 to: from + Span::from_mins(*rng.pick(&[1, 20])),
-                reason: "somebody looks after it".into(),
+                reason: Some("somebody looks after it".into()),
             })
         }
         _ => Command::EndMaintenance(MaintenanceId(rng.below(6))),

@@ -34,7 +34,7 @@ pub struct CreateMaintenance {
     pub to: Timestamp,
     /// Why, for whoever meets it.
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub reason: Option<String>,
     /// Say what stands in the way; change nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -4,7 +4,7 @@ use crate::args::{CreateMaintenance, EndMaintenance, Maintenance};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Show;
-use crate::output::table::Table;
+use crate::output::table::{Table, or_none};
 use crate::output::time::minute;
 use crate::session::Session;
 use leasehold_common::api::{self, List, MaintenanceView};
@@ -64,7 +64,7 @@ fn table<'a>(all: impl IntoIterator<Item = &'a MaintenanceView>) -> Table {
             minute(one.to),
             one.by.to_string(),
             // Words with spaces: the last column for that reason.
-            one.reason.clone(),
+            or_none(one.reason.as_ref()),
         ]);
     }
     table

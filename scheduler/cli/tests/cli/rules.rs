@@ -244,6 +244,25 @@ async fn maintenance_names_everything_that_stands_in_its_way() {
 }
 
 #[tokio::test]
+async fn maintenance_may_be_booked_without_a_reason() {
+    let one = json!({"id": 3, "state": "booked", "active": false, "nodes": "h001",
+        "node_count": 1, "from": "2026-11-22T10:00:00Z", "to": "2026-11-22T11:00:00Z",
+        "by": 1000, "created": "2026-11-22T09:00:00Z"});
+    let server = Server::saying(201, one.to_string());
+    let ran = server
+        .run(
+            "maintenance create --nodes h001 --from 2026-11-22T10:00:00Z --to 2026-11-22T11:00:00Z",
+        )
+        .await;
+    assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+    assert_eq!(body(&server.asked()[0]).get("reason"), None);
+    insta::assert_snapshot!(ran.out, @r"
+    ID  STATE   NODES  START              END                BY    REASON
+    3   booked  h001   2026-11-22T10:00Z  2026-11-22T11:00Z  1000  -
+    ");
+}
+
+#[tokio::test]
 async fn maintenance_is_listed_and_ended() {
     let one = json!({"id": 3, "state": "booked", "active": true, "nodes": "h[001-016]",
         "node_count": 16, "from": "2026-11-22T09:00:00Z", "to": "2026-11-22T11:00:00Z",

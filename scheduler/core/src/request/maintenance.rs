@@ -33,11 +33,11 @@ impl State {
         wish: &CreateMaintenance,
         asked: Asked<'_>,
     ) -> Answer {
-        if wish.reason.trim().is_empty() {
-            let allowed = "some words: whoever meets it wants to know";
-            return Err(Problem::field("reason", &wish.reason, allowed));
+        if let Some(blank) = wish.reason.as_ref().filter(|why| why.trim().is_empty()) {
+            let allowed = "some words, for whoever meets it, or none at all";
+            return Err(Problem::field("reason", blank, allowed));
         }
-        check_why("reason", Some(&wish.reason))?;
+        check_why("reason", wish.reason.as_deref())?;
         let nodes = self.listed_nodes(&wish.nodes)?;
         let (from, to) = check_times(wish, asked.now)?;
         self.lift_on(&nodes);
@@ -62,7 +62,7 @@ impl State {
             from,
             to,
             by: asked.actor.uid,
-            why: wish.reason.clone(),
+            why: wish.reason.clone().unwrap_or_default(),
             created: asked.now,
             state: MaintenanceState::Booked,
             since: asked.now,
@@ -75,7 +75,7 @@ impl State {
         self.head.next_maintenance = id.next();
         let attributes = Attributes {
             to: Some(format!("{from} to {to}")),
-            reason: Some(wish.reason.clone()),
+            reason: wish.reason.clone(),
             actor: Some(asked.actor.clone()),
             ..Attributes::default()
         };

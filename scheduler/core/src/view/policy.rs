@@ -30,7 +30,7 @@ impl State {
             node_count: record.nodes.len() as u64,
             from: record.from,
             to: record.to,
-            reason: record.why.clone(),
+            reason: Some(record.why.clone()).filter(|why| !why.is_empty()),
             by: record.by,
             created: record.created,
         }

@@ -188,7 +188,7 @@ fn plans_give_way_to_leases_that_go_on_and_to_maintenance() {
         nodes: node(3).to_string(),
         from: Some(start),
         to: start + minutes(100),
-        reason: "a fan".into(),
+        reason: Some("a fan".into()),
     };
     cell.ask(Command::CreateMaintenance(keep)).unwrap();
     assert_eq!(planned(&cell, gang), Some(start + minutes(110)));

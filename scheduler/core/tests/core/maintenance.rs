@@ -18,7 +18,7 @@ fn book(nodes: &str, from: u64, to: u64) -> Command {
         nodes: nodes.into(),
         from: Some(MORNING + minutes(from)),
         to: MORNING + minutes(to),
-        reason: "new cooling plates".into(),
+        reason: Some("new cooling plates".into()),
     })
 }
 
@@ -171,6 +171,26 @@ fn a_retry_of_it_is_known() {
 }
 
 #[test]
+fn one_that_nobody_gives_a_reason_for_is_shown_without_one() {
+    let mut cell = Cell::of(1);
+    let wordless = Command::CreateMaintenance(CreateMaintenance {
+        nodes: "h000".into(),
+        from: Some(MORNING + minutes(60)),
+        to: MORNING + minutes(120),
+        reason: None,
+    });
+    assert_eq!(booked(&mut cell, wordless).unwrap().reason, None);
+    assert_eq!(cell.log.last().unwrap().attributes.reason, None);
+    cell.reload([0]);
+    let View::Maintenance(kept) = cell.query(&Query::Maintenance(MaintenanceId(1))) else {
+        panic!("a maintenance was asked for")
+    };
+    assert_eq!(kept.reason, None);
+    let shown = serde_json::to_string(&kept).unwrap();
+    assert!(!shown.contains("reason"), "{shown}");
+}
+
+#[test]
 fn one_that_makes_no_sense_changes_nothing() {
     let mut cell = Cell::of(1);
     let stored = cell.stored.clone();
@@ -178,7 +198,7 @@ fn one_that_makes_no_sense_changes_nothing() {
         nodes: "h000".into(),
         from: None,
         to: MORNING + minutes(5),
-        reason: " ".into(),
+        reason: Some(" ".into()),
     });
     for (what, command, code, field) in [
         (
@@ -199,7 +219,12 @@ fn one_that_makes_no_sense_changes_nothing() {
             ProblemCode::InvalidField,
             "to",
         ),
-        ("no reason", wordless, ProblemCode::InvalidField, "reason"),
+        (
+            "a blank reason",
+            wordless,
+            ProblemCode::InvalidField,
+            "reason",
+        ),
         (
             "the end of one there is not",
             Command::EndMaintenance(MaintenanceId(7)),

@@ -201,7 +201,7 @@ fn maintenance_is_in_the_way_of_an_extension_too() {
         nodes: "h000".into(),
         from: Some(end + minutes(30)),
         to: end + minutes(90),
-        reason: "plates".into(),
+        reason: Some("plates".into()),
     };
     cell.ask(Command::CreateMaintenance(plates)).unwrap();
     let refused = cell.ask(extend(id, minutes(60))).unwrap_err();
