@@ -69,7 +69,7 @@ pub struct CreateLease {
     pub until: Option<Timestamp>,
     /// CPU and memory on each of its nodes; the share that goes with its GPUs where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<HostShare>,
+    pub host: Option<WantedHost>,
     /// The most one of its GPUs may draw, in watts; the SKU's default limit where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_cap_watts: Option<u32>,
@@ -80,6 +80,27 @@ pub struct CreateLease {
     /// What its holder calls it, up to 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// CPU and memory that a request names; one of both at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedHost {
+    /// Thousandths of a hardware thread; the share that goes with its GPUs where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_milli: Option<u64>,
+    /// Memory in MiB; the share that goes with its GPUs where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+}
+
+impl From<HostShare> for WantedHost {
+    fn from(share: HostShare) -> Self {
+        Self {
+            cpu_milli: Some(share.cpu_milli),
+            memory_mib: Some(share.memory_mib),
+        }
+    }
 }
 
 /// `POST /v1/leases/{id}/end`.
@@ -197,6 +218,9 @@ pub struct LeaseView {
     pub closed: Option<Timestamp>,
     /// Its nodes, as a hostlist; empty while it has none.
     pub nodes: String,
+    /// Those of them kept as spares, as a hostlist; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub spares: String,
     /// Nodes it has no longer and that have not given its hardware back, as a hostlist.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub nodes_leaving: String,
@@ -231,6 +255,9 @@ pub struct LeaseView {
     /// The most one of its GPUs may draw, in watts; absent for the SKU's default limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_cap_watts: Option<u32>,
+    /// CPU and memory it asked for on each of its nodes; absent for the share that goes with its GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostShare>,
     /// What its holder calls it.
     pub name: Option<String>,
 }

@@ -16,7 +16,7 @@ mod surplus;
 
 pub use lease::{
     AccountView, ConditionView, CreateAccount, CreateLease, EndLease, ExplainView, ExtendLease,
-    LeaseView, ReplaceNode, SegmentView, ShrinkLease,
+    LeaseView, ReplaceNode, SegmentView, ShrinkLease, WantedHost,
 };
 pub use list::List;
 pub use maintenance::{BookingView, CreateMaintenance, MaintenanceView};

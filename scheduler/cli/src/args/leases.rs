@@ -115,10 +115,10 @@ pub struct Wanted {
     pub power_cap_w: Option<u32>,
     /// Hardware threads on each of its nodes, such as 32 or 0.5 [default: the share that goes with its
     /// GPUs].
-    #[arg(long, value_name = "N", value_parser = value::cpus, requires = "memory")]
+    #[arg(long, value_name = "N", value_parser = value::cpus)]
     pub cpus: Option<u64>,
     /// Memory on each of its nodes, such as 512GiB [default: the share that goes with its GPUs].
-    #[arg(long, value_name = "SIZE", value_parser = value::mebibytes, requires = "cpus")]
+    #[arg(long, value_name = "SIZE", value_parser = value::mebibytes)]
     pub memory: Option<u64>,
     /// Hold the hardware for this long, such as 10m, instead of booking it: `leases commit` books it,
     /// and where that does not come in time it is free again.

@@ -2,11 +2,11 @@
 
 use crate::server::{Asked, Reply, Server};
 use leasectl::exit::Exit;
-use leasehold_common::api::{LeaseView, List};
+use leasehold_common::api::{LeaseView, List, SegmentView};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::explain::Reason;
 use leasehold_common::ids::{Epoch, Generation, LeaseId, Seq};
-use leasehold_common::lease::{LeaseState, Shape};
+use leasehold_common::lease::{HostShare, LeaseState, SegmentReason, Shape};
 use leasehold_common::topology::Locality;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +31,7 @@ fn active() -> LeaseView {
         end: Some("2026-11-22T11:14:00Z".parse().unwrap()),
         closed: None,
         nodes: "h[001-004]".into(),
+        spares: String::new(),
         nodes_leaving: String::new(),
         segments: Vec::new(),
         node_count: 4,
@@ -45,6 +46,7 @@ fn active() -> LeaseView {
         earliest: None,
         held_until: None,
         gpu_cap_watts: None,
+        host: None,
         name: None,
     }
 }
@@ -249,6 +251,74 @@ async fn a_lease_is_shown_on_a_page() {
     terms     1.1
     created   2026-11-22T09:14:00Z
     ");
+}
+
+#[tokio::test]
+async fn spares_and_a_share_of_the_host_are_shown() {
+    let at = |text: &str| text.parse().unwrap();
+    let spared = LeaseView {
+        shape: Shape::Nodes {
+            count: 3,
+            at_least: None,
+            spares: 1,
+        },
+        spares: "h004".into(),
+        segments: vec![
+            SegmentView {
+                from: at("2026-11-22T09:14:00Z"),
+                to: Some(at("2026-11-22T09:20:00Z")),
+                nodes: "h[001-003,005]".into(),
+                spares: "h005".into(),
+                reason: SegmentReason::Placed,
+            },
+            SegmentView {
+                from: at("2026-11-22T09:20:00Z"),
+                to: Some(at("2026-11-22T11:14:00Z")),
+                nodes: "h[001-004]".into(),
+                spares: "h004".into(),
+                reason: SegmentReason::Replaced,
+            },
+        ],
+        ..active()
+    };
+    let server = Server::saying(200, json(&spared));
+    insta::assert_snapshot!(server.run("leases show 7").await.out, @"
+    lease     7
+    account   acme (tenant)
+    class     on-demand
+    state     active for 12m
+    wants     3 nodes and 1 spare in each domain of h200, within one rack
+    nodes     h[001-004]
+    spares    h004
+    ready     4 of 4
+    gpus      32
+    power     40.8 kW promised
+    energy    0 Wh
+    start     2026-11-22T09:14:00Z
+    end       2026-11-22T11:14:00Z (1h47m left)
+    terms     1.1
+    created   2026-11-22T09:14:00Z
+    segment   2026-11-22T09:14:00Z to 2026-11-22T09:20:00Z: h[001-003,005], spare h005 (placed)
+    segment   2026-11-22T09:20:00Z to 2026-11-22T11:14:00Z: h[001-004], spare h004 (replaced)
+    ");
+    let shared = LeaseView {
+        shape: Shape::gpus(2),
+        host: Some(HostShare {
+            cpu_milli: 500,
+            memory_mib: 900,
+        }),
+        nodes: "h001".into(),
+        node_count: 1,
+        nodes_ready: 1,
+        gpu_count: 2,
+        ..active()
+    };
+    let server = Server::saying(200, json(&shared));
+    let shown = server.run("leases show 7").await.out;
+    assert!(
+        shown.contains("host      0.5 hardware threads and 900 MiB on each node\n"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

@@ -348,6 +348,12 @@ async fn every_shape_and_option_goes_to_the_scheduler() {
             "host",
             json!({"cpu_milli": 24_000, "memory_mib": 262_144}),
         ),
+        ("--gpus 2 --cpus 0.5", "host", json!({"cpu_milli": 500})),
+        (
+            "--gpus 2 --memory 1TiB",
+            "host",
+            json!({"memory_mib": 1_048_576}),
+        ),
         ("--gpus 2 --hold 10m", "hold", json!("10m")),
         (
             "--gpus 2 --start 2026-12-01T22:00:00Z",

@@ -2,7 +2,7 @@
 
 use crate::state::State;
 use leasehold_common::account::Account;
-use leasehold_common::api::{CreateLease, Problem, ProblemCode};
+use leasehold_common::api::{CreateLease, Problem, ProblemCode, WantedHost};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::lease::{HostShare, LeaseSpec, Shape};
 use leasehold_common::mig::{MigFamilies, MigProfile};
@@ -59,7 +59,7 @@ impl State {
         })?;
         check_shape(&wish.shape, sku)?;
         self.check_place(&wish.shape)?;
-        check_host(wish.host, sku)?;
+        let host = host_of(wish.host, &wish.shape, sku)?;
         check_cap(wish.gpu_cap_watts, sku)?;
         let start = check_times(&wish, account.side, now)?;
         check_hold(wish.hold)?;
@@ -70,7 +70,7 @@ impl State {
             shape: wish.shape,
             sku: wish.sku,
             within: wish.within,
-            host: wish.host,
+            host,
             gpu_cap_watts: wish.gpu_cap_watts,
             start,
             length: wish.length,
@@ -197,10 +197,41 @@ fn check_slices(profiles: &BTreeMap<MigProfile, u32>, sku: &Sku) -> Result<(), P
     Ok(())
 }
 
-fn check_host(host: Option<HostShare>, sku: &Sku) -> Result<(), Problem> {
-    let Some(host) = host else {
-        return Ok(());
+/// The CPU and memory that is asked for. Of what is not named, the share that goes with the GPUs is
+/// meant.
+fn host_of(
+    wanted: Option<WantedHost>,
+    shape: &Shape,
+    sku: &Sku,
+) -> Result<Option<HostShare>, Problem> {
+    let Some(wanted) = wanted else {
+        return Ok(None);
     };
+    if wanted == WantedHost::default() {
+        let allowed = "cpu_milli, memory_mib or both";
+        return Err(Problem::field("host", "empty", allowed));
+    }
+    let share = share_of(shape, sku);
+    let host = HostShare {
+        cpu_milli: wanted.cpu_milli.unwrap_or(share.cpu_milli),
+        memory_mib: wanted.memory_mib.unwrap_or(share.memory_mib),
+    };
+    check_host(host, sku)?;
+    Ok(Some(host))
+}
+
+/// The CPU and memory of a node that goes with what is asked for.
+fn share_of(shape: &Shape, sku: &Sku) -> HostShare {
+    match shape {
+        Shape::Nodes { .. } | Shape::Unit { .. } => sku.host_share(sku.gpus),
+        Shape::Gpus { count } => sku.host_sevenths(count.saturating_mul(7)),
+        Shape::Slices { .. } => {
+            sku.host_sevenths(u32::try_from(shape.sevenths()).unwrap_or(u32::MAX))
+        }
+    }
+}
+
+fn check_host(host: HostShare, sku: &Sku) -> Result<(), Problem> {
     let has = [
         ("host.cpu_milli", host.cpu_milli, u64::from(sku.cpus) * 1000),
         ("host.memory_mib", host.memory_mib, sku.memory_mib),

@@ -69,6 +69,9 @@ impl State {
             end: lease.access_end,
             closed: lease.closed,
             nodes: self.fold(&nodes),
+            spares: lease
+                .segment()
+                .map_or_else(String::new, |s| self.fold(&s.spares)),
             nodes_leaving: self.fold(&lease.former()),
             segments: self.segment_views(lease),
             node_count: count as u64,
@@ -83,6 +86,7 @@ impl State {
             earliest: why.and_then(|why| why.earliest),
             held_until: lease.held_until,
             gpu_cap_watts: lease.spec.gpu_cap_watts,
+            host: lease.spec.host,
             name: lease.spec.name.clone(),
         }
     }

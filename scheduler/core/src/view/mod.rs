@@ -217,7 +217,7 @@ impl State {
             why.winner
                 .iter()
                 .chain(&why.runners_up)
-                .map(|candidate| &candidate.nodes)
+                .flat_map(|candidate| [&candidate.nodes, &candidate.spares])
                 .chain(why.reclaim.as_ref().map(|reclaim| &reclaim.nodes))
                 .flat_map(|nodes| nodes.iter().take(256))
         });

@@ -1,15 +1,16 @@
 //! What the packing engine is told by the ledger: budgets, floors, places and quotas bound what is
 //! placed, and say so.
 
-use crate::fixture::{Cell, minutes, nodes, wish};
+use crate::fixture::{Cell, gpus, minutes, nodes, wish};
+use crate::gb200;
 use leasehold_common::api::{
     CreateAccount, CreateLease, ExplainView, ExtendLease, LeaseView, ProblemCode, SetPolicy,
-    SetPowerBudget, WantedStep,
+    SetPowerBudget, WantedHost, WantedStep,
 };
 use leasehold_common::class::Side;
 use leasehold_common::explain::{Reason, Unblock};
 use leasehold_common::ids::{NodeIndex, NodeName};
-use leasehold_common::lease::{LeaseState, Shape};
+use leasehold_common::lease::{HostShare, LeaseState, Shape};
 use leasehold_common::policy::{Policy, Share};
 use leasehold_core::command::{Command, Query, View};
 
@@ -181,6 +182,68 @@ fn a_buy_out_takes_everything_below_a_place_or_waits() {
         .unwrap_err();
     assert_eq!(nowhere.code, ProblemCode::InvalidField);
     assert_eq!(nowhere.field.as_deref(), Some("shape.prefix"));
+}
+
+#[test]
+fn spares_and_a_share_of_the_host_are_seen_after_placing() {
+    let mut cell = gb200::cell(8);
+    let spared = Shape::Nodes {
+        count: 3,
+        at_least: None,
+        spares: 1,
+    };
+    let gang = leased(&mut cell, gb200::of(wish(spared)));
+    assert_eq!(
+        (gang.nodes.as_str(), gang.spares.as_str()),
+        ("h[000-003]", "h003")
+    );
+    let host = HostShare {
+        cpu_milli: 24_000,
+        memory_mib: 1 << 18,
+    };
+    let small = leased(
+        &mut cell,
+        CreateLease {
+            host: Some(host.into()),
+            ..gb200::of(wish(gpus(1)))
+        },
+    );
+    assert_eq!((small.spares.as_str(), small.host), ("", Some(host)));
+    let said = serde_json::to_string(&leased(&mut cell, gb200::of(wish(gpus(1))))).unwrap();
+    assert!(
+        !said.contains("spares\":\"") && !said.contains("host"),
+        "{said}"
+    );
+}
+
+#[test]
+fn cpu_or_memory_alone_goes_with_the_share_of_the_other_that_the_gpus_have() {
+    let mut cell = Cell::of(1);
+    // A node has 224 threads and 2 TiB: a quarter of both goes with two of its eight GPUs.
+    let share = |cpu_milli, memory_mib| WantedHost {
+        cpu_milli,
+        memory_mib,
+    };
+    let has = |cell: &mut Cell, shape, host| {
+        let lease = CreateLease {
+            host: Some(host),
+            ..wish(shape)
+        };
+        let host = leased(cell, lease).host.unwrap();
+        (host.cpu_milli, host.memory_mib)
+    };
+    let few = has(&mut cell, gpus(2), share(Some(1_000), None));
+    assert_eq!(few, (1_000, 1 << 19));
+    let little = has(&mut cell, gpus(2), share(None, Some(1 << 10)));
+    assert_eq!(little, (56_000, 1 << 10));
+    let sliced = has(&mut cell, slices(&[("1g.18gb", 7)]), share(None, Some(5)));
+    assert_eq!(sliced, (28_000, 5));
+    let nothing = CreateLease {
+        host: Some(share(None, None)),
+        ..wish(gpus(2))
+    };
+    let refused = cell.ask(Command::CreateLease(nothing)).unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("host"));
 }
 
 fn slices(wanted: &[(&str, u32)]) -> Shape {

@@ -45,6 +45,7 @@ fn four_nodes_in_a_rack() -> LeaseView {
         end: None,
         closed: None,
         nodes: String::new(),
+        spares: String::new(),
         nodes_leaving: String::new(),
         segments: Vec::new(),
         node_count: 0,
@@ -59,6 +60,7 @@ fn four_nodes_in_a_rack() -> LeaseView {
         earliest: Some(at("2026-11-22T10:40:00Z")),
         held_until: None,
         gpu_cap_watts: None,
+        host: None,
         name: None,
     }
 }

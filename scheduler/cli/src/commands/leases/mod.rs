@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::time::minute;
 use crate::session::Session;
 use leasehold_common::api::{self, LeaseView, List};
-use leasehold_common::lease::{HostShare, Shape};
+use leasehold_common::lease::Shape;
 use leasehold_common::mig::MigProfile;
 use std::collections::BTreeMap;
 
@@ -62,11 +62,11 @@ pub(super) fn request(wanted: &Wanted) -> Result<api::CreateLease, Failure> {
             ));
         }
     };
-    let host = wanted.cpus.zip(wanted.memory);
-    let host = host.map(|(cpu_milli, memory_mib)| HostShare {
-        cpu_milli,
-        memory_mib,
-    });
+    let host = api::WantedHost {
+        cpu_milli: wanted.cpus,
+        memory_mib: wanted.memory,
+    };
+    let host = Some(host).filter(|host| *host != api::WantedHost::default());
     Ok(api::CreateLease {
         account: wanted.account.clone(),
         class: wanted.class,

@@ -4,7 +4,7 @@ use crate::output::Show;
 use crate::output::table::{Table, or_none};
 use crate::output::time::{minute, rough, second};
 use leasehold_common::api::{LeaseView, List};
-use leasehold_common::lease::Shape;
+use leasehold_common::lease::{HostShare, Shape};
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::Locality;
 use leasehold_common::units::MilliWatts;
@@ -122,6 +122,24 @@ pub(in crate::commands) fn within(locality: Locality) -> String {
     }
 }
 
+/// CPU and memory, where another share was asked for than goes with GPUs.
+pub(in crate::commands) fn host(share: HostShare) -> String {
+    let HostShare {
+        cpu_milli,
+        memory_mib,
+    } = share;
+    let (whole, part) = (cpu_milli / 1000, cpu_milli % 1000);
+    let part = match part {
+        0 => String::new(),
+        part => format!(".{part:03}").trim_end_matches('0').to_owned(),
+    };
+    let memory = match memory_mib % 1024 {
+        0 => format!("{} GiB", memory_mib / 1024),
+        _ => format!("{memory_mib} MiB"),
+    };
+    format!("{whole}{part} hardware threads and {memory} on each node")
+}
+
 /// Where it is, or why it is nowhere, as `squeue` has it.
 fn nodes_or_reason(lease: &LeaseView) -> String {
     match (lease.nodes.as_str(), &lease.reason) {
@@ -170,7 +188,9 @@ impl Show for LeaseView {
                 "wants",
                 format!("{} of {}, {}", self.shape, self.sku, within(self.within)),
             ),
+            ("host", or_none(self.host.map(host))),
             ("nodes", self.nodes.clone()),
+            ("spares", self.spares.clone()),
             ("leaving", self.nodes_leaving.clone()),
             (
                 "ready",
@@ -201,7 +221,11 @@ impl Show for LeaseView {
         for segment in &self.segments {
             let from = second(segment.from);
             let to = or_none(segment.to.map(|to| format!(" to {}", second(to))));
-            let line = format!("{from}{to}: {} ({})", segment.nodes, segment.reason);
+            let spares = match segment.spares.as_str() {
+                "" => String::new(),
+                spares => format!(", spare {spares}"),
+            };
+            let line = format!("{from}{to}: {}{spares} ({})", segment.nodes, segment.reason);
             text.push_str(&format!("{:<9} {line}\n", "segment"));
         }
         for condition in &self.conditions {
