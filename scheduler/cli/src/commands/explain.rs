@@ -13,7 +13,11 @@ use leasehold_common::api::{ExplainView, LeaseView};
 use leasehold_common::explain::{Candidate, Explanation, ScoreField, Unblock};
 use leasehold_common::hostlist;
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
+
+/// How much of a policy's digest is shown to people, as in `policy ls`.
+pub(super) const DIGEST_SHOWN: usize = 15;
 
 /// Explains the latest decision about a lease.
 ///
@@ -29,13 +33,13 @@ pub async fn run(args: &Explain, session: &mut Session<'_>) -> Result<Exit, Fail
 impl Show for ExplainView {
     type With = Timestamp;
 
-    fn text(&self, now: &Timestamp, _wide: bool, _headings: bool) -> String {
+    fn text(&self, now: &Timestamp, wide: bool, _headings: bool) -> String {
         let mut lines = vec![
             heading(&self.lease, *now),
             said("wants", &wants(&self.lease)),
         ];
         match &self.explanation {
-            Some(explanation) => lines.extend(decision(self, explanation)),
+            Some(explanation) => lines.extend(decision(self, explanation, wide)),
             None => lines.push(said("decision", "none yet")),
         }
         lines.join("\n") + "\n"
@@ -71,6 +75,7 @@ fn wants(lease: &LeaseView) -> String {
         shape,
         sku,
         within,
+        host,
         account,
         side,
         class,
@@ -83,10 +88,12 @@ fn wants(lease: &LeaseView) -> String {
         (None, Some(end)) => format!(", until {}", second(end)),
         (None, None) => String::new(),
     };
-    format!("{shape} of {sku}, {within}{term}, account {account} ({side}), class {class}")
+    let host = host.map(|share| format!(", {}", show::host(share)));
+    let host = host.unwrap_or_default();
+    format!("{shape} of {sku}, {within}{host}{term}, account {account} ({side}), class {class}")
 }
 
-fn decision(view: &ExplainView, why: &Explanation) -> Vec<String> {
+fn decision(view: &ExplainView, why: &Explanation, wide: bool) -> Vec<String> {
     let mut parts: Vec<String> = why
         .filtered
         .iter()
@@ -138,17 +145,23 @@ fn decision(view: &ExplainView, why: &Explanation) -> Vec<String> {
     if let Some(reclaim) = &why.reclaim {
         lines.extend(reclaim::lines(view, reclaim));
     }
+    if let Some(policy) = why.policy {
+        let digest = policy.to_string();
+        let shown = if wide { digest.len() } else { DIGEST_SHOWN };
+        let digest: String = digest.chars().take(shown).collect();
+        lines.push(said("policy", &digest));
+    }
     lines
 }
 
-/// `hall-1/row-1/rack-1: h[001-004]`, with the GPUs where it is not whole nodes.
+/// `hall-1/row-1/rack-1: h[001-004]`, with the GPUs where it is not whole nodes, and with those of the
+/// nodes that are spares.
 fn candidate(view: &ExplainView, candidate: &Candidate) -> String {
-    let names: Vec<String> = candidate
-        .nodes
-        .iter()
-        .map(|node| name(view, node))
-        .collect();
-    let nodes = hostlist::fold(names.iter().map(String::as_str));
+    let nodes = names(view, &candidate.nodes);
+    let spares = match candidate.spares.is_empty() {
+        true => String::new(),
+        false => format!(", spare {}", names(view, &candidate.spares)),
+    };
     let gpus: Vec<String> = candidate
         .gpus
         .values()
@@ -160,7 +173,13 @@ fn candidate(view: &ExplainView, candidate: &Candidate) -> String {
         true => String::new(),
         false => format!(" ({})", slices.join(", ")),
     };
-    format!("{}: {nodes}{}{slices}", candidate.unit, gpus.join(","))
+    let gpus = gpus.join(",");
+    format!("{}: {nodes}{spares}{gpus}{slices}", candidate.unit)
+}
+
+fn names(view: &ExplainView, nodes: &NodeSet) -> String {
+    let names: Vec<String> = nodes.iter().map(|node| name(view, node)).collect();
+    hostlist::fold(names.iter().map(String::as_str))
 }
 
 fn name(view: &ExplainView, node: NodeIndex) -> String {

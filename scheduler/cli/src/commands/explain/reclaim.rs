@@ -1,34 +1,48 @@
 //! What would be taken back for a request that waits.
 
-use super::{name, said};
+use super::{names, said};
 use crate::output::table::counted;
 use crate::output::time::second;
 use leasehold_common::api::ExplainView;
-use leasehold_common::explain::{HarmField, Reclaim, ReclaimLoser};
-use leasehold_common::hostlist;
+use leasehold_common::explain::{HarmField, Reclaim, ReclaimLoser, Victim};
 use leasehold_common::ids::LeaseId;
 
 /// How many leases are named on a line.
 const NAMED: usize = 8;
 
 pub(super) fn lines(view: &ExplainView, reclaim: &Reclaim) -> Vec<String> {
-    let names: Vec<String> = reclaim.nodes.iter().map(|node| name(view, node)).collect();
-    let nodes = hostlist::fold(names.iter().map(String::as_str));
+    let nodes = names(view, &reclaim.nodes);
     let from = second(reclaim.from);
     let all = count(&reclaim.harm, &HarmField::Leases);
     let leases = counted(u32::try_from(all).unwrap_or(u32::MAX), "lease");
-    let victims = reclaim.victims.iter();
-    let victims = victims.map(|v| format!("{} ({})", v.lease, v.class));
-    let mut lines = vec![
-        said(
-            "reclaim",
-            &format!("{leases} told now would make room on {nodes} from {from}"),
-        ),
-        said("", &listed(victims, all)),
-        said("", &harm(&reclaim.harm)),
-    ];
+    let mut lines = vec![said(
+        "reclaim",
+        &format!("{leases} told now would make room on {nodes} from {from}"),
+    )];
+    let victims = reclaim.victims.iter().take(NAMED);
+    lines.extend(victims.map(victim));
+    let more = all - i64::try_from(reclaim.victims.len().min(NAMED)).unwrap_or(i64::MAX);
+    if more > 0 {
+        lines.push(said("", &format!("and {more} more")));
+    }
+    lines.push(said("", &harm(&reclaim.harm)));
     lines.extend(reclaim.runners_up.iter().map(|other| loser(other, reclaim)));
     lines
+}
+
+/// `17 (spot), 10m notice, ends 2026-11-22T09:36:02Z`.
+fn victim(victim: &Victim) -> String {
+    let Victim {
+        lease,
+        class,
+        notice,
+        ends,
+    } = victim;
+    let ends = second(*ends);
+    said(
+        "",
+        &format!("{lease} ({class}), {notice} notice, ends {ends}"),
+    )
 }
 
 fn loser(other: &ReclaimLoser, winner: &Reclaim) -> String {

@@ -6,7 +6,7 @@ use leasehold_common::explain::{
     Dimension, Filter, HarmField, Outcome, RankedReason, Reason, Reclaim, ReclaimLoser, Victim,
 };
 use leasehold_common::ids::{Epoch, Generation, LeaseId};
-use leasehold_common::lease::{LeaseState, Shape};
+use leasehold_common::lease::{Digest, HostShare, LeaseState, Shape};
 use leasehold_common::topology::Locality;
 use std::collections::BTreeMap;
 
@@ -170,7 +170,8 @@ fn a_lease_that_waits_says_whose_leases_would_make_room() {
     let (_, said) = said.split_once("4 fit\n").unwrap();
     insta::assert_snapshot!(said, @"
     reclaim     2 leases told now would make room on h[004-007] from 2026-11-22T09:47:00Z
-                17 (spot), 18 (spot)
+                17 (spot), 10m notice, ends 2026-11-22T09:36:02Z
+                18 (spot), 10m notice, ends 2026-11-22T09:36:02Z
                 on_demand 0 · leases 2 · domains_broken 4
     or reclaim  3, 4, 5, lost by leases: 3 against 2
     ");
@@ -203,6 +204,59 @@ fn a_lease_that_is_placed_says_what_it_was_preferred_to() {
                   side_changes 0 · unit_left 0 · node_index 1
       runner-up   hall-1/row-1/rack-2: h[009-012], lost by unit_left: 4 against 0
     ");
+}
+
+#[test]
+fn a_lease_with_spares_and_a_share_of_the_host_says_so() {
+    let lease = LeaseView {
+        state: LeaseState::Active,
+        shape: Shape::Nodes {
+            count: 3,
+            at_least: None,
+            spares: 1,
+        },
+        nodes: "h[001-004]".into(),
+        spares: "h004".into(),
+        host: Some(HostShare {
+            cpu_milli: 24_500,
+            memory_mib: 256 << 10,
+        }),
+        reason: None,
+        earliest: None,
+        ..four_nodes_in_a_rack()
+    };
+    let why = Explanation {
+        winner: Some(Candidate {
+            spares: [NodeIndex(4)].into_iter().collect(),
+            ..candidate(1, 1, 0)
+        }),
+        policy: Some(Digest::of(b"the rules of the house")),
+        ..nothing_said(Outcome::Placed)
+    };
+    insta::assert_snapshot!(view(lease, Some(why)), @"
+    lease 18342  active 12m  on h[001-004]   (since 2026-11-22T09:14:02Z)
+      wants       3 nodes and 1 spare in each domain of h200, within one rack, 24.5 hardware threads and 256 GiB on each node, account acme (tenant), class on-demand
+      evaluated   64 nodes:  20 NodeState · 40 GpusTaken · 4 fit
+      chosen      hall-1/row-1/rack-1: h[001-004], spare h004
+                  side_changes 0 · unit_left 0 · node_index 1
+      policy      b3:59962c1da118
+    ");
+}
+
+#[test]
+fn a_policy_is_named_by_its_whole_digest_where_there_is_room() {
+    let policy = Digest::of(b"the rules of the house");
+    let why = Explanation {
+        policy: Some(policy),
+        ..nothing_said(Outcome::Placed)
+    };
+    let view = ExplainView {
+        lease: four_nodes_in_a_rack(),
+        explanation: Some(why),
+        node_names: BTreeMap::new(),
+    };
+    let said = view.text(&at("2026-11-22T09:26:02Z"), true, true);
+    assert!(said.contains(&format!("policy      {policy}\n")), "{said}");
 }
 
 #[test]
