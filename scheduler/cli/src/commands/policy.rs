@@ -1,5 +1,6 @@
 //! `leasectl policy`: the rules of the house, by version.
 
+use super::explain::DIGEST_SHOWN;
 use crate::args::{CheckPolicy, GetPolicy, Policy, PolicyForm, RollbackPolicy, SetPolicy};
 use crate::client::Answer;
 use crate::exit::Exit;
@@ -73,6 +74,8 @@ async fn check(args: &CheckPolicy, session: &mut Session<'_>) -> Result<Exit, Fa
     let change: PolicyChange = answer.read()?;
     let digest = change.version.digest;
     writeln!(session.console.out, "the policy can be kept: {digest}")?;
+    let stay = stays(&change.breaks, !session.global.no_headers);
+    write!(session.console.out, "{stay}")?;
     Ok(Exit::Ok)
 }
 
@@ -128,7 +131,7 @@ impl Show for List<PolicySummary> {
         let mut table = Table::new(["POLICY", "SET", "BY", "DIGEST", "NOTE"]);
         for version in &self.items {
             let digest = version.digest.to_string();
-            let shown = if wide { digest.len() } else { 15 };
+            let shown = if wide { digest.len() } else { DIGEST_SHOWN };
             table.row([
                 named(version),
                 or_none(version.at.map(minute)),
@@ -167,21 +170,24 @@ impl Show for PolicyChange {
         } else {
             format!("policy {number} is in force\n")
         };
-        match self.breaks.len() as u64 {
-            0 => text.push_str("every booking keeps its rules\n"),
-            count => {
-                let bookings = counted(count, "booking");
-                text.push_str(&format!(
-                    "{bookings} would not have been allowed, and stay:\n"
-                ));
-                text.push_str(&broken(&self.breaks).text(headings));
-            }
-        }
+        text.push_str(&stays(&self.breaks, headings));
         text
     }
 
     fn names(&self) -> Vec<String> {
         vec![self.version.number.to_string()]
+    }
+}
+
+/// The bookings that stay although the rules would not have allowed them.
+fn stays(breaks: &[BrokenRule], headings: bool) -> String {
+    match breaks.len() as u64 {
+        0 => "every booking keeps its rules\n".to_owned(),
+        count => {
+            let bookings = counted(count, "booking");
+            let table = broken(breaks).text(headings);
+            format!("{bookings} would not have been allowed, and stay:\n{table}")
+        }
     }
 }
 

@@ -75,6 +75,22 @@ async fn a_dry_run_names_the_bookings_that_the_rules_would_not_have_allowed() {
 }
 
 #[tokio::test]
+async fn a_policy_that_is_checked_names_the_bookings_that_it_would_not_have_allowed() {
+    let (_dir, path) = file("");
+    let server = Server::saying(200, change(true, broken()));
+    let ran = server
+        .run(&format!("policy check {}", path.display()))
+        .await;
+    assert_eq!(ran.exit, Exit::Ok, "{ran:?}");
+    insta::assert_snapshot!(ran.out, @r"
+    the policy can be kept: b3:1111111111111111111111111111111111111111111111111111111111111111
+    1 booking would not have been allowed, and stay:
+    LEASE  ACCOUNT  STATE   NODES       START              END   RULE               DETAIL
+    7      acme     active  h[001-002]  2026-11-22T09:00Z  open  ceilings[0].nodes  with it the tenant side has 4 nodes of h200, 2 may be
+    ");
+}
+
+#[tokio::test]
 async fn a_policy_that_cannot_be_kept_is_told_line_by_line() {
     let (_dir, path) = file("");
     let problem = json!({"type": "urn:leasehold:problem:invalid-policy", "title": "t",

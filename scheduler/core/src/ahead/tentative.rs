@@ -79,7 +79,8 @@ impl State {
             .collect()
     }
 
-    fn in_engine(&self) -> impl Iterator<Item = LeaseId> + '_ {
+    /// The leases for which something is planned that is in the engine now.
+    pub(crate) fn in_engine(&self) -> impl Iterator<Item = LeaseId> + '_ {
         let planned = self.ahead.planned.iter();
         planned
             .filter(|(id, booking)| booking.is_some() && !self.ahead.lifted.contains(id))

@@ -5,13 +5,18 @@
 //! the floor free. A ceiling counts every domain that its side has anything of; a floor only those
 //! that are whole, for no other was kept. Bookings are gone through in order of their start, each is
 //! let in where the limit allows it, and those that are not let in break the rule: whoever came first
-//! stays.
+//! stays. So it is where bookings are beside others or behind them (`close`), and where more nodes must be
+//! cleaned in an hour than can be (`cleaning`).
+
+mod cleaning;
+mod close;
 
 use leasehold_common::class::Side;
-use leasehold_common::ids::{LeaseId, NodeIndex, SkuName};
+use leasehold_common::ids::{AccountName, LeaseId, NodeIndex, NodeName, SkuName};
+use leasehold_common::lease::{GpuSlots, Slices};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::{Granularity, Policy};
-use leasehold_common::sku::SkuCatalogue;
+use leasehold_common::sku::{Sku, SkuCatalogue};
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix, TopologyPath};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing<'a> {
     pub index: NodeIndex,
+    pub name: &'a NodeName,
     pub path: &'a TopologyPath,
     pub sku: &'a SkuName,
 }
@@ -28,12 +34,18 @@ pub(crate) struct Standing<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held<'a> {
     pub lease: LeaseId,
+    pub account: &'a AccountName,
     pub side: Side,
     pub sku: &'a SkuName,
     pub from: Timestamp,
     pub to: Option<Timestamp>,
     pub nodes: &'a NodeSet,
+    pub gpus: &'a BTreeMap<NodeIndex, GpuSlots>,
+    pub slices: &'a Slices,
 }
+
+/// When cleaning begins after each booking on each node, as far as the policy has a rate for it.
+pub(crate) type Passes = BTreeMap<(LeaseId, NodeIndex), Timestamp>;
 
 /// A booking that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,32 +76,38 @@ struct Limit<'a> {
     most: u32,
 }
 
-/// Every booking that breaks a rule of the policy, by rule and then by start.
+/// Every booking that breaks a rule of the policy, by rule and then by start. `passes` are as the packing
+/// engine would count them under that policy.
 pub(crate) fn breaks(
     policy: &Policy,
     skus: &SkuCatalogue,
     nodes: &[Standing<'_>],
     held: &[Held<'_>],
+    passes: &Passes,
 ) -> Vec<Break> {
     let mut held: Vec<Held<'_>> = held.to_vec();
     held.sort_by_key(|booking| (booking.from, booking.lease));
     let mut broken = Vec::new();
-    for sku in skus.iter().map(|sku| &sku.name) {
-        let of: Vec<Held<'_>> = held.iter().filter(|h| h.sku == sku).copied().collect();
+    for sku in skus.iter() {
+        let of = held.iter().filter(|booking| *booking.sku == sku.name);
+        let of: Vec<Held<'_>> = of.copied().collect();
         if of.is_empty() {
             continue;
         }
-        let domains = Domains::of(sku, skus, nodes);
-        for limit in limits(policy, sku, &domains) {
+        let domains = Domains::of(sku, nodes);
+        for limit in limits(policy, &sku.name, &domains) {
             over(&limit, &domains, &of, &mut broken);
         }
-        mixed(policy, sku, &domains, &of, &mut broken);
+        mixed(policy, &sku.name, &domains, &of, &mut broken);
+        close::close(policy, sku, &domains, &of, &mut broken);
     }
+    cleaning::cleaning(policy, nodes, &held, passes, &mut broken);
     broken
 }
 
 /// The domains of one SKU.
-struct Domains {
+struct Domains<'a> {
+    names: BTreeMap<NodeIndex, &'a NodeName>,
     /// Where each node is.
     of: BTreeMap<NodeIndex, Prefix>,
     /// Those that have all the nodes that their SKU says.
@@ -97,27 +115,33 @@ struct Domains {
     nodes: u32,
 }
 
-impl Domains {
-    fn of(sku: &SkuName, skus: &SkuCatalogue, nodes: &[Standing<'_>]) -> Self {
-        let nodes = nodes.iter().filter(|node| node.sku == sku);
+impl<'a> Domains<'a> {
+    fn of(sku: &Sku, nodes: &[Standing<'a>]) -> Self {
+        let nodes = nodes.iter().filter(|node| *node.sku == sku.name);
         let of: BTreeMap<_, _> = nodes
+            .clone()
             .map(|node| (node.index, node.path.unit(Locality::Domain)))
             .collect();
         let mut sizes: BTreeMap<Prefix, u32> = BTreeMap::new();
         for domain in of.values() {
             *sizes.entry(domain.clone()).or_default() += 1;
         }
-        let wanted = skus.get(sku).map_or(1, |sku| sku.nodes_per_domain);
-        sizes.retain(|_, size| *size >= u32::from(wanted));
+        sizes.retain(|_, size| *size >= u32::from(sku.nodes_per_domain));
         Self {
+            names: nodes.map(|node| (node.index, node.name)).collect(),
             nodes: u32::try_from(of.len()).unwrap_or(u32::MAX),
             of,
             whole: sizes.into_keys().collect(),
         }
     }
+
+    fn name(&self, node: NodeIndex) -> &'a str {
+        let name = self.names.get(&node);
+        name.map_or("a node that has left", |name| name.as_str())
+    }
 }
 
-fn limits<'a>(policy: &Policy, sku: &'a SkuName, domains: &Domains) -> Vec<Limit<'a>> {
+fn limits<'a>(policy: &Policy, sku: &'a SkuName, domains: &Domains<'_>) -> Vec<Limit<'a>> {
     let whole = u32::try_from(domains.whole.len()).unwrap_or(u32::MAX);
     let mut limits = Vec::new();
     let mut add = |rule: String, side, counted, most: Option<u32>| {
@@ -162,7 +186,7 @@ struct Use {
 }
 
 impl Use {
-    fn take(&mut self, booking: &Held<'_>, domains: &Domains) {
+    fn take(&mut self, booking: &Held<'_>, domains: &Domains<'_>) {
         for node in booking.nodes.iter() {
             let bookings = self.nodes.entry(node).or_default();
             *bookings += 1;
@@ -177,7 +201,7 @@ impl Use {
         }
     }
 
-    fn give_back(&mut self, booking: &Held<'_>, domains: &Domains) {
+    fn give_back(&mut self, booking: &Held<'_>, domains: &Domains<'_>) {
         for node in booking.nodes.iter() {
             let bookings = self.nodes.entry(node).or_insert(1);
             *bookings -= 1;
@@ -209,7 +233,7 @@ impl Use {
 
 /// Goes through the bookings in order of their start. What a side has only grows when a booking
 /// begins, so a limit that holds then holds until the next one does.
-fn over(limit: &Limit<'_>, domains: &Domains, held: &[Held<'_>], broken: &mut Vec<Break>) {
+fn over(limit: &Limit<'_>, domains: &Domains<'_>, held: &[Held<'_>], broken: &mut Vec<Break>) {
     let mut uses = Use::default();
     let mut ends: BTreeSet<(Timestamp, usize)> = BTreeSet::new();
     for (at, booking) in held.iter().enumerate() {
@@ -249,7 +273,7 @@ fn over(limit: &Limit<'_>, domains: &Domains, held: &[Held<'_>], broken: &mut Ve
 fn mixed(
     policy: &Policy,
     sku: &SkuName,
-    domains: &Domains,
+    domains: &Domains<'_>,
     held: &[Held<'_>],
     broken: &mut Vec<Break>,
 ) {

@@ -7,7 +7,7 @@
 mod breaks;
 mod stored;
 
-pub(crate) use breaks::{Break, Held, Standing, breaks};
+pub(crate) use breaks::{Break, Held, Passes, Standing, breaks};
 pub(crate) use stored::Policies;
 
 use crate::state::State;
@@ -53,6 +53,7 @@ impl State {
             .standing()
             .map(|node| Standing {
                 index: node.fleet.index,
+                name: &node.fleet.name,
                 path: &node.fleet.path,
                 sku: &node.fleet.sku,
             })
@@ -64,19 +65,37 @@ impl State {
                 let segment = lease.segment()?;
                 Some(Held {
                     lease: lease.id,
+                    account: &lease.spec.account,
                     side: lease.side,
                     sku: &lease.spec.sku,
                     from: segment.from,
                     to: segment.to,
                     nodes: &segment.nodes,
+                    gpus: &segment.gpus,
+                    slices: &segment.slices,
                 })
             })
             .collect();
-        let broken = breaks(policy, &self.settings.skus, &nodes, &held);
+        let passes = self.passes_under(policy);
+        let broken = breaks(policy, &self.settings.skus, &nodes, &held, &passes);
         broken
             .into_iter()
             .map(|broken| self.broken_rule(broken))
             .collect()
+    }
+
+    /// When cleaning would begin after each booking if a policy were in force. It is asked of a copy of
+    /// the cell, in which nothing is that is only planned.
+    fn passes_under(&self, policy: &Policy) -> Passes {
+        if policy.sanitising_per_hour.is_empty() {
+            return Passes::new();
+        }
+        let mut cell = self.cell.clone();
+        for id in self.in_engine() {
+            cell.unbook(id);
+        }
+        cell.adopt(policy);
+        cell.passes().collect()
     }
 
     fn broken_rule(&self, broken: Break) -> BrokenRule {

@@ -4,7 +4,7 @@ use crate::fixture::{Cell, gpus, minutes, nodes, wish};
 use leasehold_common::api::{CreateLease, PolicyChange, ProblemCode, RollbackPolicy, SetPolicy};
 use leasehold_common::class::Class;
 use leasehold_common::ids::{Generation, LeaseId};
-use leasehold_common::lease::LeaseState as S;
+use leasehold_common::lease::{LeaseState as S, Shape};
 use leasehold_common::log::EventName;
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
@@ -318,4 +318,117 @@ fn no_lease_starts_before_the_nodes_ahead_of_it_can_be_cleaned() {
         [Some(ends[0] + minutes(10)), Some(hour(1)), Some(hour(2))],
         "a new leader promises the same"
     );
+}
+
+fn slice(account: &str) -> CreateLease {
+    CreateLease {
+        account: account.parse().unwrap(),
+        ..wish(Shape::slices([("1g.18gb".parse().unwrap(), 1)]))
+    }
+}
+
+fn broken(cell: &mut Cell, command: Command) -> Vec<(LeaseId, String)> {
+    let would = change(cell.write(dry(command)).unwrap());
+    let breaks = would.breaks.into_iter();
+    breaks.map(|b| (b.lease, b.rule)).collect()
+}
+
+#[test]
+fn tenants_on_one_node_are_named_before_slices_are_kept_apart_again() {
+    let mut cell = Cell::of(1);
+    cell.ask(set("isolation.h200.mig_colocation = true"))
+        .unwrap();
+    let first = cell.lease(slice("acme"));
+    let beside = cell.lease(slice("globex"));
+    let own = cell.lease(slice("acme"));
+    for lease in [first, beside, own] {
+        assert_eq!(cell.state_of(lease), S::Preparing);
+    }
+    let keep = set("isolation.h200.mig_colocation = true\nturnaround = \"1m\"");
+    assert_eq!(broken(&mut cell, keep), []);
+    let would = change(cell.write(dry(back_to(0))).unwrap());
+    let said: Vec<_> = would
+        .breaks
+        .iter()
+        .map(|b| (b.lease, b.rule.as_str(), b.detail.as_str()))
+        .collect();
+    let rule = "isolation.h200.mig_colocation";
+    assert_eq!(
+        said,
+        [
+            (beside, rule, "it begins on h000 beside lease 1 of acme"),
+            (own, rule, "it begins on h000 beside lease 2 of globex"),
+        ]
+    );
+}
+
+#[test]
+fn bookings_that_follow_sooner_than_a_longer_turnaround_are_named() {
+    let mut cell = Cell::of(2);
+    let first = cell.lease(wish(nodes(1)));
+    let end = cell.record(first).access_end.unwrap();
+    let starting = |shape, at| CreateLease {
+        start: Some(at),
+        ..wish(shape)
+    };
+    let next = cell.lease(starting(nodes(1), end + minutes(10)));
+    // On the other node one of them follows on the same GPUs, and one on others.
+    let small = cell.lease(wish(gpus(2)));
+    let long = CreateLease {
+        length: Some(minutes(600)),
+        ..wish(gpus(4))
+    };
+    let long = cell.lease(long);
+    let others = cell.lease(starting(gpus(2), end + minutes(5)));
+    let same = cell.lease(starting(gpus(2), end + minutes(10)));
+    assert_eq!(
+        [first, next, small, long, others, same].map(|id| cell.view(id).nodes),
+        ["h000", "h000", "h001", "h001", "h001", "h001"]
+    );
+    assert_eq!(broken(&mut cell, set("turnaround = \"10m\"")), []);
+    let longer = set("turnaround = \"30m\"");
+    let would = change(cell.write(dry(longer)).unwrap());
+    let said: Vec<_> = would.breaks.iter().map(|b| (b.lease, &b.rule)).collect();
+    let turnaround = "turnaround".to_owned();
+    assert_eq!(said, [(next, &turnaround), (same, &turnaround)]);
+    assert_eq!(
+        would.breaks[0].detail,
+        "it begins 10m after lease 1 ends on h000, 30m must be between"
+    );
+}
+
+#[test]
+fn bookings_whose_nodes_cannot_all_be_cleaned_in_time_are_named() {
+    let mut cell = Cell::of(3);
+    let first = [(); 3].map(|()| cell.lease(wish(nodes(1))));
+    let end = cell.record(first[0]).access_end.unwrap();
+    for _ in 0..3 {
+        cell.lease(CreateLease {
+            start: Some(end + minutes(10)),
+            ..wish(nodes(1))
+        });
+    }
+    let at = |rate: u32| {
+        set(&format!(
+            "turnaround = \"10m\"\nsanitising_per_hour = {{ hall-a = {rate} }}"
+        ))
+    };
+    assert_eq!(broken(&mut cell, at(3)), []);
+    let rule = || "sanitising_per_hour.hall-a".to_owned();
+    assert_eq!(
+        broken(&mut cell, at(1)),
+        [(first[1], rule()), (first[2], rule())],
+        "somebody has each of these nodes ten minutes later"
+    );
+    let would = change(cell.write(dry(at(2))).unwrap());
+    assert_eq!(
+        would.breaks[0].detail,
+        "with h002 of it 3 nodes below hall-a must be cleaned in the hour from \
+         2026-09-21T16:00:00.000Z, 2 may be"
+    );
+    // What nobody waits for is cleaned when there is room.
+    cell.ask(at(3)).unwrap();
+    cell.ask(Command::CancelLease(LeaseId(first[2].0 + 3)))
+        .unwrap();
+    assert_eq!(broken(&mut cell, at(2)), []);
 }

@@ -6,6 +6,8 @@ struct House {
     skus: SkuCatalogue,
     sku: SkuName,
     paths: Vec<TopologyPath>,
+    names: Vec<NodeName>,
+    account: AccountName,
 }
 
 fn house() -> House {
@@ -14,6 +16,8 @@ fn house() -> House {
         skus: SkuCatalogue::built_in(),
         sku: "gb200".parse().unwrap(),
         paths: (0..72).map(path).collect(),
+        names: (0..72).map(|n| format!("n{n}").parse().unwrap()).collect(),
+        account: "acme".parse().unwrap(),
     }
 }
 
@@ -30,28 +34,33 @@ impl House {
             .iter()
             .map(|(_, _, (first, last), _, _)| (*first..=*last).map(NodeIndex).collect())
             .collect();
+        let (gpus, slices) = (BTreeMap::new(), BTreeMap::new());
         let held: Vec<Held<'_>> = rows
             .iter()
             .zip(&sets)
             .map(|((lease, side, _, from, to), nodes)| Held {
                 lease: LeaseId(*lease),
+                account: &self.account,
                 side: *side,
                 sku: &self.sku,
                 from: hour(*from),
                 to: to.map(hour),
                 nodes,
+                gpus: &gpus,
+                slices: &slices,
             })
             .collect();
         let nodes: Vec<Standing<'_>> = (0..)
-            .zip(&self.paths)
-            .map(|(index, path)| Standing {
+            .zip(self.paths.iter().zip(&self.names))
+            .map(|(index, (path, name))| Standing {
                 index: NodeIndex(index),
+                name,
                 path,
                 sku: &self.sku,
             })
             .collect();
         let policy = Policy::from_text(policy).unwrap();
-        let broken = breaks(&policy, &self.skus, &nodes, &held);
+        let broken = breaks(&policy, &self.skus, &nodes, &held, &Passes::new());
         broken.into_iter().map(|b| (b.lease.0, b.rule)).collect()
     }
 }
@@ -148,6 +157,33 @@ fn sides_are_held_apart_by_the_unit_that_is_asked_for() {
     assert_eq!(by(Granularity::Domain), [2, 3]);
     assert_eq!(by(Granularity::Node), [3]);
     assert_eq!(by(Granularity::Gpu), [0_u64; 0]);
+}
+
+#[test]
+fn a_longer_turnaround_is_broken_on_a_node_and_where_a_domain_serves_one_side() {
+    let rows = [
+        (1, T, (0, 1), 0, Some(10)),
+        (2, T, (1, 1), 11, Some(12)),
+        (3, I, (2, 2), 11, Some(12)),
+        (4, T, (0, 0), 12, Some(14)),
+        (5, I, (18, 18), 11, None),
+    ];
+    let by = |turnaround: &str, domain: &str| {
+        let policy = format!("turnaround = \"{turnaround}\"\n{domain}");
+        house().broken(&policy, &rows)
+    };
+    let broken = |lease| (lease, "turnaround".to_owned());
+    assert_eq!(by("1h", ""), []);
+    assert_eq!(by("90m", ""), [broken(2)]);
+    assert_eq!(by("2h", ""), [broken(2)], "lease 4 begins two hours later");
+    assert_eq!(by("3h", ""), [broken(2), broken(4)]);
+    let domain = "isolation.gb200.granularity = \"domain\"";
+    let sides = (3, "isolation.gb200.granularity".to_owned());
+    assert_eq!(
+        by("90m", domain),
+        [sides, broken(2), broken(3), broken(4)],
+        "lease 4 begins as lease 3 of the other side leaves the domain"
+    );
 }
 
 #[test]
