@@ -73,7 +73,8 @@ pub struct Share {
     pub side: Side,
     /// Of what kind.
     pub sku: SkuName,
-    /// Whole domains.
+    /// Domains: whole ones where they are kept for it, and all that it may have anything of where it is
+    /// bounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domains: Option<u32>,
     /// Whole nodes, those of the domains included.
