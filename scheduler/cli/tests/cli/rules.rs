@@ -438,3 +438,15 @@ async fn a_lease_gives_nodes_up_or_gets_another() {
         assert_eq!((asked.line.as_str(), body(&asked)), (line.as_str(), sent));
     }
 }
+
+#[tokio::test]
+async fn another_node_that_is_refused_says_what_was_looked_at() {
+    let problem = json!({"type": "urn:leasehold:problem:booked", "title": "the hardware is booked",
+        "status": 409, "detail": "nothing that lease 7 may have is free in the place of h003: of 3 \
+            nodes none fits (1 Flagged, 1 OtherAccount, 1 GpusTaken)",
+        "code": "booked", "retryable": true, "lease_state": "active"});
+    let server = Server::saying(409, problem.to_string());
+    let ran = server.run("leases replace 7 --node h003 --yes").await;
+    assert_eq!(ran.exit, Exit::Refused);
+    insta::assert_snapshot!(ran.err, @"leasectl: booked: nothing that lease 7 may have is free in the place of h003: of 3 nodes none fits (1 Flagged, 1 OtherAccount, 1 GpusTaken) (lease state: active)");
+}

@@ -5,7 +5,7 @@ use leasehold_common::class::{Class, Side};
 use leasehold_common::explain::{
     Dimension, Filter, HarmField, Outcome, RankedReason, Reason, Reclaim, ReclaimLoser, Victim,
 };
-use leasehold_common::ids::{Epoch, Generation, LeaseId};
+use leasehold_common::ids::{Epoch, Generation, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, HostShare, LeaseState, Shape};
 use leasehold_common::topology::Locality;
 use std::collections::BTreeMap;
@@ -134,6 +134,41 @@ fn a_lease_that_waits_says_why_and_until_when() {
       earliest    2026-11-22T10:40:00Z if nothing changes
       sooner if   lease 18201 ends, booked 2026-11-22T10:40:00Z
       or if       1 node back in order
+    ");
+}
+
+#[test]
+fn a_lease_that_waits_for_a_maintenance_and_for_hardware_to_come_back_says_so() {
+    let why = Explanation {
+        reasons: vec![
+            RankedReason {
+                reason: Reason::Capacity,
+                nodes: 3,
+                detail: "4 of the 8 nodes asked are free; 3 that would do are held or booked"
+                    .into(),
+            },
+            RankedReason {
+                reason: Reason::AwaitingCleanup,
+                nodes: 2,
+                detail: "2 that would do are giving hardware back".into(),
+            },
+        ],
+        unblocked_by: vec![
+            Unblock::MaintenanceEnds {
+                maintenance: MaintenanceId(3),
+                at: at("2026-11-22T11:00:00Z"),
+            },
+            Unblock::NodesReturn { nodes: 2 },
+        ],
+        ..nothing_said(Outcome::Wait)
+    };
+    let said = view(four_nodes_in_a_rack(), Some(why));
+    let (_, said) = said.split_once("4 fit\n").unwrap();
+    insta::assert_snapshot!(said, @"
+    because     Capacity (3 nodes): 4 of the 8 nodes asked are free; 3 that would do are held or booked
+    and         AwaitingCleanup (2 nodes): 2 that would do are giving hardware back
+    sooner if   maintenance 3 ends, booked 2026-11-22T11:00:00Z
+    or if       2 nodes returned by leases that have ended
     ");
 }
 
