@@ -159,16 +159,22 @@ impl Cell {
     /// Says what nodes of a SKU have besides GPUs, and what they draw. Watts, CPU and memory of a SKU
     /// that was not described are not counted. To be said before anything of it is booked.
     pub fn describe(&mut self, sku: Sku) {
-        let id = usize::from(self.index.sku_id(&sku.name).0);
+        let sku_id = self.index.sku_id(&sku.name);
+        let id = usize::from(sku_id.0);
         if self.described.len() <= id {
             self.described.resize(id + 1, None);
             self.geometries.resize(id + 1, None);
         }
         self.geometries[id] = carved::geometry_of(&sku);
-        let name = sku.name.clone();
+        let size = u32::from(sku.nodes_per_domain);
         self.described[id] = Some(sku);
-        let of_it = |(index, node): (NodeIndex, &Node)| (node.spec.sku == name).then_some(index);
-        for index in self.in_order().filter_map(of_it).collect::<Vec<_>>() {
+        let of_it = |(index, node): (NodeIndex, &Node)| (node.sku == sku_id).then_some(index);
+        let of_it: Vec<NodeIndex> = self.in_order().filter_map(of_it).collect();
+        for index in &of_it {
+            self.enter(*index, None);
+        }
+        self.index.set_domain_size(sku_id, size);
+        for index in of_it {
             self.heed(index);
             self.restance(index);
         }

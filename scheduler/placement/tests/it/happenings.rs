@@ -57,6 +57,8 @@ pub enum Op {
         slots: u16,
         from: u64,
         slices: Vec<(u8, u8, u8)>,
+        /// Let to nobody, as for a maintenance.
+        closed: bool,
     },
     SetEnd {
         lease: u64,
@@ -186,9 +188,10 @@ pub fn op() -> impl Strategy<Value = Op> {
             0..16_u16,
             0..HORIZON,
             prop::collection::vec((0..4_u8, 0..7_u8, 0..8_u8), 0..4),
+            prop::bool::weighted(0.2),
         )
-            .prop_map(|(request, nodes, slots, from, slices)| Op::Book {
-                request, nodes, slots, from, slices,
+            .prop_map(|(request, nodes, slots, from, slices, closed)| Op::Book {
+                request, nodes, slots, from, slices, closed,
             }),
         2 => (lease.clone(), prop::option::of(0..HORIZON))
             .prop_map(|(lease, to)| Op::SetEnd { lease, to }),
@@ -268,6 +271,7 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
             slots,
             from,
             slices,
+            closed,
         } => {
             let nodes: Vec<_> = nodes.into_iter().map(NodeIndex).collect();
             // Slices that stand anywhere, on whatever the lease has there.
@@ -294,7 +298,11 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
                 gpus,
                 slices,
                 host: request.host,
-                gpu_cap_watts: request.gpu_cap_watts,
+                gpu_cap_watts: if closed {
+                    Some(0)
+                } else {
+                    request.gpu_cap_watts
+                },
             };
             if fleet.book(booking).is_err() {
                 assert_eq!(fleet.cell, before, "a booking refused changes nothing");

@@ -143,7 +143,7 @@ impl Limits<'_> {
         if pool.level != Locality::Domain {
             return Domain {
                 is_fresh: true,
-                is_open: stance.is_open_to(theirs),
+                is_open: stance.is_open_to(theirs) && pool.is_domain_alone(stance.sku),
                 shared: None,
             };
         }
@@ -159,7 +159,7 @@ impl Limits<'_> {
 struct Domain {
     /// This side has nothing of it yet.
     is_fresh: bool,
-    /// All of it could be the other side's.
+    /// It is a whole one, and all of it could be the other side's.
     is_open: bool,
     /// Its pool, where it has several nodes.
     shared: Option<PoolId>,
