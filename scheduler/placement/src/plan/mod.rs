@@ -18,6 +18,7 @@ mod gang;
 mod hope;
 mod limits;
 mod never;
+mod openings;
 mod powered;
 mod reclaim;
 mod replace;

@@ -32,11 +32,6 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// By this the seats of a survey stand in order.
-    pub(super) const fn units_and_index(&self) -> ([u32; 4], NodeIndex) {
-        (self.units, self.index)
-    }
-
     /// Whether both stand in one unit of that size.
     pub(super) const fn shares(&self, other: &Self, level: Locality) -> bool {
         match level {
@@ -155,20 +150,6 @@ impl<'a> Survey<'a> {
                 idle_minutes: verdict.idle_minutes,
                 ..*seat
             })
-        });
-        let seats: Vec<_> = seats.collect();
-        Self {
-            ask,
-            tally: Tally::of_fitting(count(seats.len())),
-            seats,
-        }
-    }
-
-    /// As if these nodes fitted; only they are counted.
-    pub(super) fn hoping(ask: Ask<'a>, seats: impl Iterator<Item = Seat>) -> Self {
-        let seats = seats.map(|seat| Seat {
-            faults: Faults::default(),
-            ..seat
         });
         let seats: Vec<_> = seats.collect();
         Self {

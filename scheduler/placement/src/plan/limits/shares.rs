@@ -86,6 +86,12 @@ impl Limits<'_> {
         kept.into_iter().flatten().any(|left| left < wanted)
     }
 
+    /// Whether they might leave fewer domains than that.
+    pub(in crate::plan) fn may_keep_domains(&self, wanted: u32) -> bool {
+        let kept = [self.fresh_domains, self.floor_domains];
+        kept.into_iter().flatten().any(|left| left < wanted)
+    }
+
     /// Takes a node, as far as floors and ceilings go.
     pub(super) fn take_share(&mut self, node: NodeIndex, stance: &Stance) {
         let side = self.ask.side;
