@@ -122,8 +122,13 @@ impl<'a> Ask<'a> {
             .cell
             .node(node)
             .expect("the index names nodes of the cell");
+        (known, self.stance(node))
+    }
+
+    /// How a node of the cell stands.
+    pub(super) fn stance(&self, node: NodeIndex) -> &'a Stance {
         let stance = self.cell.index().stance(node);
-        (known, stance.expect("every node of the cell stands"))
+        stance.expect("every node of the cell stands")
     }
 
     /// Every node of the SKU, by number.

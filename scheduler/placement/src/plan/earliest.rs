@@ -131,7 +131,7 @@ pub(super) struct First {
 pub(super) fn first_of_gang(survey: &Survey<'_>, size: Size, policy: &Policy) -> Option<First> {
     let openings = Openings::of(survey, size.nodes);
     let (at, unit) = first_free_gang(survey, &openings, size)?;
-    if size.spares > 0 || Limits::new(survey.ask, policy).are_any() {
+    if size.spares > 0 || Limits::new(survey.ask, policy).may_bind(size.nodes) {
         let (at, nodes) = powered::first_gang(survey, &openings, size, policy, at)?;
         return Some(First { at, nodes });
     }

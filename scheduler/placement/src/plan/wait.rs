@@ -17,7 +17,7 @@ use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
-use leasehold_common::topology::Prefix;
+use leasehold_common::topology::{Locality, Prefix};
 use std::collections::BTreeSet;
 
 /// How many leases are named whose ends would help. A gang can wait for hundreds, and nobody reads
@@ -78,7 +78,7 @@ pub(super) fn gang(
     let wanted = size.nodes;
     let ask = &survey.ask;
     let tally = &survey.tally;
-    let stand = Standing::of(survey, wanted);
+    let stand = Standing::of(survey, wanted, limits);
     let mut why = tally.explanation(Outcome::Wait);
     // Where each node could be had and all of them together cannot, something runs out on the way.
     let runs_out = tally.fit >= wanted && stand.most_fit >= wanted;
@@ -144,7 +144,19 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(survey: &Survey<'_>, wanted: u32) -> Self {
+    fn of(survey: &Survey<'_>, wanted: u32, limits: &Limits<'_>) -> Self {
+        let tally = &survey.tally;
+        if survey.ask.within() == Locality::Cell {
+            let enough = tally
+                .alone
+                .map(|alone| alone > 0 && tally.fit + alone >= wanted);
+            return Self {
+                enough,
+                most_fit: tally.fit,
+            };
+        }
+        let barred = [Cause::Power, Cause::Reserved].map(|cause| tally.alone[cause as usize] > 0);
+        let mut limits = barred.contains(&true).then(|| limits.clone());
         let mut standing = Self {
             enough: [false; Cause::ALL.len()],
             most_fit: 0,
@@ -153,9 +165,14 @@ impl Standing {
             let mut fit = 0;
             let mut alone = [0; Cause::ALL.len()];
             for seat in unit.iter().filter(|s| s.faults.is_eligible()) {
-                fit += u32::from(seat.faults.fits());
-                if seat.faults.causes.is_one() {
-                    for cause in seat.faults.causes.numbers() {
+                let bar = limits
+                    .as_mut()
+                    .filter(|_| seat.faults.fits())
+                    .and_then(|limits| limits.bar(seat.index, survey.ask.stance(seat.index)));
+                let faults = bar.map_or(seat.faults, |bar| bar.fault(seat.faults));
+                fit += u32::from(faults.fits());
+                if faults.causes.is_one() {
+                    for cause in faults.causes.numbers() {
                         alone[cause] += 1;
                     }
                 }

@@ -3,6 +3,7 @@
 use crate::fleet::{POLICY, Twice, asks, hour, of};
 use crate::stories::told;
 use leasehold_common::class::Side;
+use leasehold_common::explain::Reason;
 use leasehold_common::lease::{HostShare, Shape};
 use leasehold_common::policy::{Policy, Share};
 use leasehold_common::sku::SkuCatalogue;
@@ -141,8 +142,8 @@ fn a_floor_of_whole_domains_sends_small_leases_into_one_that_is_broken() {
       1 fail GpusTaken
       6 fail Reserved
       short of nodes by 1
-    Capacity: 2 of the 3 nodes asked are free; 1 that would do are held or booked
     ReservationOnly: 2 of the 3 nodes asked are free; 6 that would do are kept for the other side, or more than this side may have
+    Capacity: 2 of the 3 nodes asked are free; 1 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
     could start at 1970-01-01T02:10:00.000Z
     ");
@@ -254,4 +255,34 @@ fn cpu_beyond_the_share_of_its_gpus_is_a_hard_limit() {
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
     ");
+}
+
+#[test]
+fn a_gang_that_lacks_watts_is_told_so_before_that_a_node_is_held() {
+    let mut fleet = hgx(1, 4);
+    budget(&mut fleet, "hall-a/row-1/rack-0", 5_000);
+    let decision = plan(&fleet.cell, &nodes(4), &POLICY, hour(0));
+    assert_eq!(decision.why().reason(), Some(&Reason::PowerBudget));
+    // One is held: that it will be given back helps nobody while there are no watts.
+    let mut fleet = hgx(1, 4);
+    fleet.lease_on(0, 8, &nodes(1));
+    budget(&mut fleet, "hall-a/row-1/rack-0", 11_000);
+    let in_rack = Request {
+        within: Locality::Rack,
+        ..nodes(4)
+    };
+    for request in [nodes(4), in_rack] {
+        let decision = plan(&fleet.cell, &request, &POLICY, hour(0));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(told(decision.why()), @r"
+            wait: 0 of 4 nodes fit
+              1 fail GpusTaken
+              3 fail PowerBudget
+              short of nodes by 4
+            PowerBudget: 0 of the 4 nodes asked are free; 3 that would do are below a power budget that is used up
+            Capacity: 0 of the 4 nodes asked are free; 1 that would do are held or booked
+            nobody can say when
+            ");
+        }
+    }
 }

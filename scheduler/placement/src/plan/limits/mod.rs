@@ -146,6 +146,11 @@ impl<'a> Limits<'a> {
         self.is_powered || self.keep_anything()
     }
 
+    /// Whether anything can be in the way of so many nodes together.
+    pub(super) fn may_bind(&self, wanted: u32) -> bool {
+        self.is_powered || self.may_keep(wanted)
+    }
+
     /// What is in the way of taking a node.
     pub(super) fn bar(&mut self, node: NodeIndex, stance: &Stance) -> Option<Bar> {
         let bar = if self.is_reserved(node, stance) {

@@ -4,7 +4,7 @@
 //! lists that are in order, so that a look at a start to come costs as much as there are budgets, and
 //! not as there are nodes.
 
-use crate::cell::other;
+use crate::cell::{Stance, other};
 use crate::plan::ask::Ask;
 use crate::plan::limits::Limits;
 use crate::plan::openings::Openings;
@@ -39,8 +39,9 @@ pub(super) struct Lots<'s> {
     pub(super) seats: &'s [Seat],
     /// Where those are in the survey.
     pub(super) at: Range<usize>,
-    /// By the smallest unit above them that has a budget, and what they are to floors and ceilings.
-    lots: BTreeMap<(Option<UnitId>, Kind), Lot>,
+    /// A few for each budget: by the smallest unit above them that has one, and what they are to floors and
+    /// ceilings.
+    lots: Vec<((Option<UnitId>, Kind), Lot)>,
     /// The least that one of them would draw, and whether all would draw that.
     need: MilliWatts,
     is_even: bool,
@@ -48,7 +49,7 @@ pub(super) struct Lots<'s> {
 
 /// What a node is to floors and ceilings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+enum Kind {
     /// This side has something of it already.
     Ours,
     /// Nobody else could have it.
@@ -58,8 +59,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(ask: &Ask<'_>, seat: &Seat) -> Self {
-        let (_, stance) = ask.look(seat.index);
+    fn of(ask: &Ask<'_>, stance: &Stance) -> Self {
         match (stance.serves(ask.side), stance.is_open_to(other(ask.side))) {
             (true, _) => Self::Ours,
             (false, false) => Self::Fresh,
@@ -86,18 +86,21 @@ impl<'s> Lots<'s> {
         (at, seats): (Range<usize>, &'s [Seat]),
     ) -> Self {
         let grid = ask.cell.grid();
-        let mut lots: BTreeMap<(Option<UnitId>, Kind), Lot> = BTreeMap::new();
+        let mut lots: Vec<((Option<UnitId>, Kind), Lot)> = Vec::new();
         let (mut need, mut is_even) = (None, true);
-        let mut last = None;
+        let (mut last, mut size, mut lot) = (None, None, 0);
         for (seat, place) in seats.iter().zip(at.clone()) {
             let changes = openings.of_seat(place);
             if changes.is_empty() {
                 continue;
             }
-            let (_, stance) = ask.look(seat.index);
-            let mine = limits.envelope(stance);
-            is_even &= need.is_none_or(|need| need == mine);
-            need = Some(need.map_or(mine, |need: MilliWatts| need.min(mine)));
+            let stance = ask.stance(seat.index);
+            if size != Some(stance.gpus) {
+                size = Some(stance.gpus);
+                let mine = limits.envelope(stance);
+                is_even &= need.is_none_or(|need| need == mine);
+                need = Some(need.map_or(mine, |need: MilliWatts| need.min(mine)));
+            }
             // Neighbours mostly stand below one unit.
             let unit = grid.unit_of(seat.index);
             let above = match last {
@@ -105,7 +108,18 @@ impl<'s> Lots<'s> {
                 Some(_) | None => grid.bounded_above(unit).next(),
             };
             last = Some((unit, above));
-            let lot = lots.entry((above, Kind::of(ask, seat))).or_default();
+            // Where the last one went, or somewhere else.
+            let key = (above, Kind::of(ask, stance));
+            if lots.get(lot).is_none_or(|(known, _)| *known != key) {
+                lot = lots
+                    .iter()
+                    .position(|(known, _)| *known == key)
+                    .unwrap_or_else(|| {
+                        lots.push((key, Lot::default()));
+                        lots.len() - 1
+                    });
+            }
+            let (_, lot) = &mut lots[lot];
             lot.nodes += 1;
             for (instant, change) in changes {
                 let list = if *change > 0 {
@@ -116,7 +130,7 @@ impl<'s> Lots<'s> {
                 list.push(*instant);
             }
         }
-        for lot in lots.values_mut() {
+        for (_, lot) in &mut lots {
             lot.from.sort_unstable();
             lot.until.sort_unstable();
         }
@@ -145,12 +159,12 @@ impl<'s> Lots<'s> {
         if !limits.may_have_of_all(self.need, wanted) {
             return NONE;
         }
-        let mut by_kind = BTreeMap::from([(Kind::Ours, 0), (Kind::Fresh, 0), (Kind::Open, 0)]);
+        let mut by_kind = [0; 3];
         let (mut below, mut free, mut all) = (BTreeMap::new(), 0, 0);
         for ((above, kind), lot) in &self.lots {
             let fit = lot.fit(first, last);
             all += fit;
-            *by_kind.entry(*kind).or_default() += fit;
+            by_kind[*kind as usize] += fit;
             match above {
                 Some(unit) => *below.entry(*unit).or_default() += fit,
                 None => free += fit,
@@ -158,8 +172,8 @@ impl<'s> Lots<'s> {
         }
         let shared = match limits.shares_below(wanted) {
             Some((fresh, open)) => {
-                let not_ours = by_kind[&Kind::Open].min(open) + by_kind[&Kind::Fresh];
-                by_kind[&Kind::Ours] + not_ours.min(fresh)
+                let [ours, of_nobody, of_theirs] = by_kind;
+                ours + (of_nobody + of_theirs.min(open)).min(fresh)
             }
             None => all,
         };
@@ -176,7 +190,7 @@ impl<'s> Lots<'s> {
 
     /// When any of them begins to fit, in order of nothing.
     pub(super) fn begins(&self) -> impl Iterator<Item = &[Timestamp]> {
-        self.lots.values().map(|lot| lot.from.as_slice())
+        self.lots.iter().map(|(_, lot)| lot.from.as_slice())
     }
 
     /// The first instant before which there cannot be so many as floors and ceilings leave, be there ever so
