@@ -8,7 +8,7 @@ use leasehold_common::lease::{ConditionKind, LeaseState as S, SegmentReason, Sha
 use leasehold_common::node::NodeState;
 use leasehold_common::topology::Locality;
 use leasehold_core::Event;
-use leasehold_core::command::{Command, Write};
+use leasehold_core::command::{Command, Query, View, Write};
 
 fn shrink(id: LeaseId, nodes: u32) -> Command {
     Command::ShrinkLease(
@@ -276,6 +276,46 @@ fn bookings_to_come_leave_a_node_that_fails() {
     assert_ne!(now, had);
     assert_eq!(cell.record(id).start, Some(MORNING + minutes(60)));
     cell.reload([now.as_usize()]);
+}
+
+#[test]
+fn what_leaves_later_gives_no_more_time_to_a_node_that_has_left() {
+    let mut cell = Cell::of(4);
+    let mut long = wish(nodes(3));
+    long.length = Some(minutes(600));
+    let id = active(&mut cell, long, 0..4);
+    cell.ask(drop_nodes(id, "h002")).unwrap();
+    cell.pass(minutes(15));
+    cell.ask(drop_nodes(id, "h001")).unwrap();
+    cell.pass(minutes(6));
+    assert_eq!(cell.node_view(2).state, NodeState::Quarantined);
+    assert_ne!(cell.node_view(1).state, NodeState::Quarantined);
+    cell.reload(0..4);
+    cell.pass(minutes(15));
+    assert_eq!(cell.node_view(1).state, NodeState::Quarantined);
+}
+
+#[test]
+fn a_node_that_is_left_is_told_to_end_what_it_had_and_draws_no_more_than_that() {
+    let mut cell = Cell::of(2);
+    let shape = Shape::slices([("1g.18gb".parse().unwrap(), 3)]);
+    let sliced = active(&mut cell, wish(shape), 0..2);
+    let had = cell.record(sliced).nodes().next().unwrap();
+    cell.ask(replace(sliced, had.as_usize())).unwrap();
+    let grants = cell.state.grants_of(had).unwrap();
+    let left = grants.grants[&sliced].open().unwrap();
+    assert_eq!((left.order, left.slices.len()), (Order::End, 3));
+
+    let mut cell = Cell::of(2);
+    let two = active(&mut cell, wish(gpus(2)), 0..2);
+    let booked = |cell: &Cell| match cell.query(&Query::Power { prefix: None }) {
+        View::Power(list) => list.items[0].booked_watts,
+        other => panic!("{other:?}"),
+    };
+    let before = booked(&cell);
+    let had = cell.record(two).nodes().next().unwrap();
+    cell.ask(replace(two, had.as_usize())).unwrap();
+    assert_eq!(booked(&cell), 2 * before, "until it is back from the first");
 }
 
 #[test]
