@@ -94,6 +94,8 @@ tokens! {
         PowerBudget = "PowerBudget",
         /// It is kept for the other side, or this side has all it may have.
         Reserved = "Reserved",
+        /// Only whole units are asked for, and another node of its unit cannot be had.
+        UnitBroken = "UnitBroken",
     }
 }
 

@@ -163,6 +163,7 @@ impl State {
                         let gang = Gang {
                             nodes: &segment.nodes,
                             spares: &segment.spares,
+                            whole: lease.spec.shape.whole_units(),
                         };
                         !segment.spares.contains(node)
                             && spare_for(&self.cell, gang, node).is_some()
@@ -210,6 +211,7 @@ impl State {
         let gang = Gang {
             nodes: &segment.nodes,
             spares: &segment.spares,
+            whole: lease.spec.shape.whole_units(),
         };
         let rules = &self.settings.policy;
         let mut decision = match request.shape {

@@ -279,6 +279,55 @@ fn bookings_to_come_leave_a_node_that_fails() {
 }
 
 #[test]
+fn a_lease_of_whole_racks_has_whole_racks_and_gives_up_whole_racks() {
+    let mut cell = Cell::of(12);
+    let racks = |count, level| Shape::Nodes {
+        count,
+        at_least: None,
+        spares: 0,
+        whole: Some(level),
+    };
+    let small = active(&mut cell, wish(gpus(1)), 0..12);
+    let on = cell.record(small).nodes().next().unwrap().0 / 4;
+    let id = active(&mut cell, wish(racks(8, Locality::Rack)), 0..12);
+    assert!(cell.record(id).nodes().all(|node| node.0 / 4 != on));
+    let refused = cell.ask(shrink(id, 5)).unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("nodes"));
+    assert!(
+        refused
+            .allowed
+            .unwrap()
+            .starts_with("all nodes of a rack or none")
+    );
+    let first = cell.record(id).nodes().next().unwrap();
+    let one = node(first.as_usize());
+    let refused = cell.ask(drop_nodes(id, one.as_str())).unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("drop"));
+    cell.ask(shrink(id, 4)).unwrap();
+    let stays: Vec<u32> = cell.record(id).nodes().map(|node| node.0 / 4).collect();
+    assert_eq!(stays, [first.0 / 4; 4]);
+    // Nor does it take a node of another rack in the place of one that fails.
+    let elsewhere = cell.ask(replace(id, first.as_usize())).unwrap_err();
+    assert_eq!(elsewhere.code, ProblemCode::Booked);
+
+    for (shape, field) in [
+        (racks(4, Locality::Cell), "shape.whole"),
+        (
+            Shape::Nodes {
+                count: 4,
+                at_least: Some(2),
+                spares: 0,
+                whole: Some(Locality::Rack),
+            },
+            "shape.whole",
+        ),
+    ] {
+        let refused = cell.ask(Command::CreateLease(wish(shape))).unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some(field));
+    }
+}
+
+#[test]
 fn what_leaves_later_gives_no_more_time_to_a_node_that_has_left() {
     let mut cell = Cell::of(4);
     let mut long = wish(nodes(3));

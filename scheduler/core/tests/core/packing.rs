@@ -140,6 +140,7 @@ fn a_flexible_gang_starts_with_what_there_is_and_what_its_quota_leaves() {
         count,
         at_least: Some(least),
         spares: 0,
+        whole: None,
     };
     cell.ask(Command::CreateAccount(CreateAccount {
         name: "initech".parse().unwrap(),

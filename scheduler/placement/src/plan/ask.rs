@@ -244,6 +244,18 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// The size of unit of which it takes only whole ones.
+    pub(super) const fn whole(&self) -> Option<Locality> {
+        self.request.shape.whole_units()
+    }
+
+    /// Whether what is kept of all nodes says how many of them fit: each is judged by itself, and as it
+    /// stands now.
+    pub(super) fn is_counted(&self) -> bool {
+        let is_unit = matches!(self.request.shape, Shape::Unit { .. });
+        self.is_present() && !is_unit && self.whole().is_none()
+    }
+
     /// Whether one node is all it takes.
     pub(super) fn is_small(&self) -> bool {
         matches!(
@@ -253,6 +265,7 @@ impl<'a> Ask<'a> {
                 | Shape::Nodes {
                     count: 1,
                     spares: 0,
+                    whole: None,
                     ..
                 }
         )

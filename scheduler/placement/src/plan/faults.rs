@@ -19,10 +19,11 @@ pub(super) enum Rule {
     Host,
     Power,
     Reserved,
+    Unit,
 }
 
 impl Rule {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::State,
         Self::Flagged,
         Self::Silent,
@@ -37,6 +38,7 @@ impl Rule {
         Self::Host,
         Self::Power,
         Self::Reserved,
+        Self::Unit,
     ];
 
     /// The word it is counted under.
@@ -56,6 +58,7 @@ impl Rule {
             Self::Host => Filter::HostTaken,
             Self::Power => Filter::PowerBudget,
             Self::Reserved => Filter::Reserved,
+            Self::Unit => Filter::UnitBroken,
         }
     }
 }
@@ -135,6 +138,11 @@ impl Few {
         self.0 & other.0 != 0
     }
 
+    /// What any of both has.
+    pub(super) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether it has nothing that `other` has not.
     pub(super) const fn within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
@@ -195,8 +203,15 @@ impl Faults {
             Rule::Returning as u8,
             Rule::Host as u8,
             Rule::Power as u8,
+            Rule::Unit as u8,
         ]);
         self.failed.within(IN_TIME)
+    }
+
+    /// What it fails whatever is the matter with the others of its unit.
+    pub(super) fn by_itself(self) -> Self {
+        let only_others = self.failed == Few::of(&[Rule::Unit as u8]);
+        if only_others { Self::default() } else { self }
     }
 
     /// Whether a gang can do as little with it, for the same causes.

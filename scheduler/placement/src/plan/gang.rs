@@ -17,6 +17,8 @@ pub(super) struct Size {
     pub(super) nodes: u32,
     /// Nodes kept besides in each domain it goes to.
     pub(super) spares: u32,
+    /// Whether every pool it goes to is all its own.
+    pub(super) whole: bool,
 }
 
 impl Size {
@@ -26,7 +28,11 @@ impl Size {
             Shape::Nodes { spares, .. } => *spares,
             Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => 0,
         };
-        Self { nodes, spares }
+        Self {
+            nodes,
+            spares,
+            whole: shape.whole_units().is_some(),
+        }
     }
 
     /// Of nodes in topology order, how many could work with the others of their pools as spares.
@@ -65,10 +71,16 @@ pub(super) fn candidates(
 ) -> Podium<Candidate> {
     let mut podium = Podium::new();
     let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
-    if fit.len() < size.nodes as usize {
+    let of_unit = survey.of_whole_unit();
+    let is_multiple = of_unit.is_none_or(|nodes| size.nodes % nodes.max(1) == 0);
+    if fit.len() < size.nodes as usize || !is_multiple {
         return podium;
     }
+    let smallest = survey.ask.whole().unwrap_or(Locality::Domain);
     for level in Locality::ALL {
+        if level < smallest {
+            continue;
+        }
         if level > survey.ask.within() {
             break;
         }
@@ -175,8 +187,9 @@ fn pick<'s>(seats: &[&'s Seat], size: Size, limits: &Limits<'_>) -> (Vec<&'s Sea
             (tier, seat.pool, seat)
         })
         .collect();
-    if size.spares > 0 {
-        // Spares are kept with the nodes they are for, whatever else tells those apart.
+    if size.spares > 0 || size.whole {
+        // Spares are kept with the nodes they are for, whatever else tells those apart, and so are all of
+        // a whole unit.
         let mut worst = BTreeMap::new();
         for (tier, pool, _) in &tiers {
             let entry = worst.entry(*pool).or_insert(*tier);
@@ -210,11 +223,18 @@ fn pick<'s>(seats: &[&'s Seat], size: Size, limits: &Limits<'_>) -> (Vec<&'s Sea
             }
             pool.sort_by_key(|(_, _, seat)| seat.idle_minutes);
             let most = left + size.spares as usize;
+            // What is no whole unit in the end is not taken from.
+            let untouched = if size.whole { limits.clone() } else { None };
+            let all = pool.len();
             let of_pool = pool.iter().map(|(_, _, seat)| *seat);
             let mut free: Vec<&'s Seat> = match limits.as_mut() {
                 Some(limits) => limits.take_some(of_pool, |seat| seat.index, most),
                 None => of_pool.take(most).collect(),
             };
+            if size.whole && free.len() < all {
+                free.clear();
+                limits = untouched;
+            }
             let working = size.working(free.len());
             if working > 0 {
                 spares.extend(free.drain(working.min(left)..).take(size.spares as usize));

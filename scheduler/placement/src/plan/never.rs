@@ -86,6 +86,12 @@ pub(super) fn impossible_gang(survey: &Survey<'_>, size: Size) -> Option<RankedR
     } else {
         survey.units(within).map(of_unit).max().unwrap_or(0)
     };
+    if let Some((level, of_one)) = survey.ask.whole().zip(survey.of_whole_unit())
+        && size.nodes % of_one.max(1) != 0
+    {
+        let detail = format!("{shape}: a whole {level} of sku {sku} has {of_one} nodes");
+        return reason(Reason::NeverFits, detail);
+    }
     if most >= size.nodes {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use super::earliest::starts;
 use super::survey::{Seat, Survey};
+use super::whole;
 use leasehold_common::time::Timestamp;
 use std::ops::Range;
 
@@ -24,11 +25,30 @@ impl Openings {
         let mut instants = Vec::new();
         for (_, seats) in units(survey) {
             let is_large = seats.len() >= wanted as usize;
-            for seat in seats {
+            let mut alone = |seat: &Seat, changes: &mut Vec<(Timestamp, i64)>| {
                 if is_large && seat.faults.may_fit_later() {
-                    starts(&survey.ask, seat, &mut instants, &mut found.changes);
+                    starts(&survey.ask, seat, &mut instants, changes);
                 }
-                found.ends.push(found.changes.len());
+            };
+            let Some(level) = survey.ask.whole() else {
+                for seat in seats {
+                    alone(seat, &mut found.changes);
+                    found.ends.push(found.changes.len());
+                }
+                continue;
+            };
+            for unit in seats.chunk_by(|a, b| a.shares(b, level)) {
+                let mut changes = Vec::new();
+                for seat in unit {
+                    let mut by_itself = *seat;
+                    by_itself.faults = seat.faults.by_itself();
+                    alone(&by_itself, &mut changes);
+                }
+                let together: Vec<_> = whole::together(&changes, unit.len()).collect();
+                for _ in unit {
+                    found.changes.extend_from_slice(&together);
+                    found.ends.push(found.changes.len());
+                }
             }
         }
         found

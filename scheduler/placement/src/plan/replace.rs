@@ -91,6 +91,9 @@ fn reach(
     } else if gang.nodes.len() == 1 {
         // It has nobody to be close to.
         Locality::Cell
+    } else if let Some(level) = gang.whole {
+        // A node of another unit would leave both broken.
+        level
     } else {
         request.within
     };

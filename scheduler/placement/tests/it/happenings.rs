@@ -134,6 +134,7 @@ prop_compose! {
         cap in prop::option::weighted(0.3, prop::sample::select(vec![200, 350, 700])),
         slices in prop::option::weighted(0.3, slices()),
         host in prop::option::weighted(0.2, (0..=8_u64, 0..=1024_u64)),
+        whole in prop::option::weighted(0.15, prop::sample::select(vec![Locality::Domain, Locality::Rack, Locality::Row])),
     ) -> Request {
         let (account, class) = [
             ("acme", Class::OnDemand),
@@ -148,8 +149,9 @@ prop_compose! {
                 Some(unit) => Shape::Unit { prefix: unit.parse().unwrap() },
                 None if nodes => Shape::Nodes {
                     count,
-                    at_least: loose.filter(|least| *least < count),
-                    spares,
+                    at_least: loose.filter(|least| *least < count && whole.is_none()),
+                    spares: if whole.is_some() { 0 } else { spares },
+                    whole,
                 },
                 None => Shape::gpus(count),
             },

@@ -163,6 +163,7 @@ fn a_gang_keeps_a_spare_in_each_domain_it_goes_to() {
             count: 5,
             at_least: None,
             spares: 1,
+            whole: None,
         },
         sku: "gb200".parse().unwrap(),
         ..nodes(5)
@@ -183,6 +184,7 @@ fn nodes_that_are_their_own_domain_have_no_place_for_a_spare() {
             count: 2,
             at_least: None,
             spares: 1,
+            whole: None,
         },
         ..nodes(2)
     };
@@ -200,6 +202,7 @@ fn a_gang_that_can_do_with_less_starts_with_what_there_is() {
             count: 4,
             at_least: Some(2),
             spares: 0,
+            whole: None,
         },
         within: Locality::Rack,
         ..nodes(4)

@@ -36,3 +36,4 @@ mod slices;
 mod stories;
 #[cfg(test)]
 mod surplus;
+mod whole;

@@ -191,7 +191,7 @@ impl<'s, 'a> Search<'s, 'a> {
             (room.most >= wanted).then_some((unit, room))
         });
         let (unit, Room { is_exact, .. }) = hopeful.next()?;
-        let unit = if is_exact && self.size.spares == 0 {
+        let unit = if is_exact && self.size.spares == 0 && !self.size.whole {
             debug_assert!(self.chosen(at).is_some(), "counting is choosing");
             unit
         } else {

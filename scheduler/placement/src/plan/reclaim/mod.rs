@@ -101,7 +101,7 @@ fn sets(
         ..Ask::new(cell, request, policy, now, start)
     };
     let is_together = match &request.shape {
-        Shape::Nodes { spares, .. } => *spares > 0,
+        Shape::Nodes { spares, whole, .. } => *spares > 0 || whole.is_some(),
         Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => false,
     };
     // Nor is a node a matter of the leases on it where a lease elsewhere keeps all of its domain away, or
