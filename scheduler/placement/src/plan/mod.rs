@@ -29,6 +29,7 @@ mod small;
 mod surplus;
 mod survey;
 mod tally;
+mod together;
 mod wait;
 mod window;
 

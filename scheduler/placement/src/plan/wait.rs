@@ -11,6 +11,7 @@ use super::slices;
 use super::small::closest;
 use super::survey::Survey;
 use super::tally::Tally;
+use super::together::Together;
 use crate::power::Shortage;
 use leasehold_common::explain::{Dimension, Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::{LeaseId, NodeIndex};
@@ -82,11 +83,12 @@ pub(super) fn gang(
     let mut why = tally.explanation(Outcome::Wait);
     // Where each node could be had and all of them together cannot, something runs out on the way.
     let runs_out = tally.fit >= wanted && stand.most_fit >= wanted;
+    let together = runs_out.then(|| Together::of(survey, size, limits));
     let (dimension, short) = if tally.fit < wanted {
         (Dimension::Nodes, wanted - tally.fit)
     } else {
-        let most = gangs::most(survey, size, limits).min(wanted);
-        (Dimension::Unit, wanted - most.min(stand.most_fit))
+        let most = together.map_or(stand.most_fit, |together| together.most);
+        (Dimension::Unit, wanted - most)
     };
     why.exhausted.insert(dimension, short);
     let shape = &ask.request.shape;
@@ -95,8 +97,9 @@ pub(super) fn gang(
     } else {
         format!("no {} has {shape} free", ask.within())
     };
-    why.reasons = short_together(ask, runs_out, size, short)
+    why.reasons = together
         .into_iter()
+        .flat_map(Together::reasons)
         .chain(scattered(survey, &stand, wanted))
         .chain(causes(ask, tally, stand.enough, &asked))
         .chain(not_before(ask))
@@ -297,28 +300,6 @@ fn not_before(ask: &Ask<'_>) -> Option<RankedReason> {
         reason: Reason::NotBefore,
         nodes: 0,
         detail: format!("it is not to start before {start}"),
-    })
-}
-
-/// Nodes enough could be had one by one, and not all of them together.
-fn short_together(ask: &Ask<'_>, runs_out: bool, size: Size, short: u32) -> Option<RankedReason> {
-    if !runs_out {
-        return None;
-    }
-    let bounded = ask.cell.grid().is_bounded();
-    let (reason, what) = if bounded {
-        (Reason::PowerBudget, "power budgets allow")
-    } else {
-        (Reason::ReservationOnly, "floors and ceilings allow")
-    };
-    Some(RankedReason {
-        reason,
-        nodes: size.nodes - short,
-        detail: format!(
-            "{what} {} of the {} nodes asked together",
-            size.nodes - short,
-            size.nodes
-        ),
     })
 }
 

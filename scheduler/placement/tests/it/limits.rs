@@ -13,19 +13,19 @@ use leasehold_placement::power::{Budget, BudgetStep, Minute};
 use leasehold_placement::{End, Request, plan};
 
 /// Racks of H200 nodes that draw 10.2 kW each at most.
-fn hgx(racks: u32, per_rack: u32) -> Twice {
+pub fn hgx(racks: u32, per_rack: u32) -> Twice {
     let mut fleet = Twice::hgx(racks, per_rack);
     let skus = SkuCatalogue::built_in();
     fleet.describe(skus.get(&"h200".parse().unwrap()).unwrap().clone());
     fleet
 }
 
-fn budget(fleet: &mut Twice, unit: &str, watts: u64) {
+pub fn budget(fleet: &mut Twice, unit: &str, watts: u64) {
     let budget = Budget::constant(MilliWatts::from_watts(watts));
     fleet.cell.set_budget(&unit.parse().unwrap(), Some(budget));
 }
 
-fn nodes(count: u32) -> Request {
+pub fn nodes(count: u32) -> Request {
     asks(Shape::nodes(count))
 }
 

@@ -141,6 +141,30 @@ impl<'a> Limits<'a> {
         }
     }
 
+    /// The same without any power budget.
+    pub(super) fn without_watts(&self) -> Self {
+        Self {
+            is_powered: false,
+            ..self.clone()
+        }
+    }
+
+    /// The same without floors and ceilings.
+    pub(super) fn without_shares(&self) -> Self {
+        Self {
+            fresh_nodes: None,
+            floor_nodes: None,
+            fresh_domains: None,
+            floor_domains: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether there is any power budget.
+    pub(super) const fn are_powered(&self) -> bool {
+        self.is_powered
+    }
+
     /// Whether anything can be in the way at all.
     pub(super) fn are_any(&self) -> bool {
         self.is_powered || self.keep_anything()
