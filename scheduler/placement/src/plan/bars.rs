@@ -65,7 +65,7 @@ pub(super) fn first_short(
     limits: &mut Limits<'_>,
     tally: &Tally,
 ) -> Option<NodeIndex> {
-    if !tally.any[Cause::Power as usize] {
+    if tally.any[Cause::Power as usize] == 0 {
         return None;
     }
     let (sku, index) = ask.sku?;

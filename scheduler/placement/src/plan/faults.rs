@@ -65,6 +65,10 @@ impl Rule {
 pub(super) enum Cause {
     /// Leases have it, or will.
     Held,
+    /// Its GPUs would do, and leases have the CPU that it takes besides.
+    Cpu,
+    /// The same of memory.
+    Memory,
     /// It is flagged.
     Draining,
     /// It is being taken back or cleaned.
@@ -79,10 +83,12 @@ pub(super) enum Cause {
 
 impl Cause {
     /// In the order in which they are told where they weigh the same.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Reserved,
         Self::Power,
         Self::Held,
+        Self::Cpu,
+        Self::Memory,
         Self::Draining,
         Self::Cleanup,
         Self::Unavailable,

@@ -297,18 +297,28 @@ fn judge_host(faults: &mut Faults, ask: &Ask<'_>, (sku, gpus): (SkuId, u8), take
     }
     let all = sku.host_share(gpus);
     let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
-    if lacks_host(all, taken, mine) {
-        faults.add(Rule::Host, Cause::Held);
-    }
+    judge_shares(faults, all, taken, mine);
 }
 
-/// Whether a node that has `all` has not enough left.
-pub(super) const fn lacks_host(all: HostShare, taken: HostShare, mine: HostShare) -> bool {
+/// Whether a node that has `all` has not enough left. Where leases have its GPUs anyway, CPU and memory
+/// come free with those.
+pub(super) const fn judge_shares(
+    faults: &mut Faults,
+    all: HostShare,
+    taken: HostShare,
+    mine: HostShare,
+) {
     const fn lacks(all: u64, taken: u64, mine: u64) -> bool {
         all > 0 && taken + mine > all
     }
-    lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli)
-        || lacks(all.memory_mib, taken.memory_mib, mine.memory_mib)
+    let is_held = faults.causes.has(Cause::Held as u8);
+    if lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli) {
+        faults.add(Rule::Host, if is_held { Cause::Held } else { Cause::Cpu });
+    }
+    if lacks(all.memory_mib, taken.memory_mib, mine.memory_mib) {
+        let cause = if is_held { Cause::Held } else { Cause::Memory };
+        faults.add(Rule::Host, cause);
+    }
 }
 
 /// What leases take of a node in the window.

@@ -17,7 +17,7 @@ use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
 use super::rules::{
     Verdict, host_taken, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours,
-    lacks_host,
+    judge_shares,
 };
 use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
 use super::small;
@@ -185,9 +185,7 @@ pub(super) fn judge_slices(
             .request
             .host
             .unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
-        if lacks_host(sku.host_share(stance.gpus), claim.host, mine) {
-            faults.add(Rule::Host, Cause::Held);
-        }
+        judge_shares(&mut faults, sku.host_share(stance.gpus), claim.host, mine);
     }
     let none = offered.iter().filter(|(_, layout)| layout.is_none());
     Verdict {

@@ -31,8 +31,8 @@ pub(super) struct Tally {
     failed: [u32; Rule::ALL.len()],
     /// Nodes that only this keeps away.
     pub(super) alone: [u32; Cause::ALL.len()],
-    /// Whether this keeps any node away, be it with others.
-    pub(super) any: [bool; Cause::ALL.len()],
+    /// Nodes that this keeps away, be it with others.
+    pub(super) any: [u32; Cause::ALL.len()],
     pub(super) loose: Loose,
     /// Nodes that may serve the request's side and are large enough.
     pub(super) eligible: u32,
@@ -217,7 +217,7 @@ impl Tally {
             if is_alone {
                 self.alone[cause] += nodes;
             }
-            self.any[cause] = true;
+            self.any[cause] += nodes;
         }
     }
 

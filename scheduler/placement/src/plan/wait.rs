@@ -121,7 +121,7 @@ pub(super) fn gang(
         }
         why.unblocked_by = named(ends);
     }
-    if runs_out || tally.any[Cause::Power as usize] {
+    if runs_out || tally.any[Cause::Power as usize] > 0 {
         let fits = |cap| {
             !gangs::candidates(survey, size, &limits.capped(cap))
                 .best
@@ -185,15 +185,24 @@ fn causes(
         causes.filter(|cause| is(*cause as usize)).collect()
     };
     let mut causes = all(&|cause| tally.alone[cause] > 0);
-    if causes.is_empty() {
-        // Every node that could serve is kept away by several things at once.
-        causes = all(&|cause| tally.any[cause]);
+    // Every node that could serve is kept away by several things at once.
+    let at_once = causes.is_empty();
+    if at_once {
+        causes = all(&|cause| tally.any[cause] > 0);
     }
     causes.sort_by_key(|&cause| !enough[cause as usize]);
     let reasons = causes.into_iter().map(|cause| {
-        let nodes = tally.alone[cause as usize];
         let (reason, what) = in_words(cause);
-        let mut detail = format!("{asked}; {nodes} that would do are {what}");
+        let (nodes, mut detail) = if at_once {
+            let nodes = tally.any[cause as usize];
+            (
+                nodes,
+                format!("{asked}; {nodes} are {what}, and not only that"),
+            )
+        } else {
+            let nodes = tally.alone[cause as usize];
+            (nodes, format!("{asked}; {nodes} that would do are {what}"))
+        };
         if cause == Cause::Cleanup && ask.cell.is_washing() {
             detail.push_str(" or wait to be cleaned, ");
             detail.push_str(&rates(ask));
@@ -227,6 +236,8 @@ fn rates(ask: &Ask<'_>) -> String {
 const fn in_words(cause: Cause) -> (Reason, &'static str) {
     match cause {
         Cause::Held => (Reason::Capacity, "held or booked"),
+        Cause::Cpu => (Reason::Capacity, "short of free CPU"),
+        Cause::Memory => (Reason::Capacity, "short of free memory"),
         Cause::Draining => (Reason::Draining, "flagged"),
         Cause::Cleanup => (Reason::AwaitingCleanup, "giving hardware back"),
         Cause::Unavailable => (

@@ -250,7 +250,7 @@ fn cpu_beyond_the_share_of_its_gpus_is_a_hard_limit() {
     wait: 0 of 1 nodes fit
       1 fail HostTaken
       short of nodes by 1
-    Capacity: no node can give 1 gpu; 1 that would do are held or booked
+    Capacity: no node can give 1 gpu; 1 that would do are short of free CPU
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
     ");

@@ -4,9 +4,11 @@ use crate::fleet::{POLICY, Twice, asks, hour, share};
 use crate::limits::{budget, hgx, nodes};
 use crate::stories::told;
 use leasehold_common::class::Side;
-use leasehold_common::lease::Shape;
+use leasehold_common::lease::{HostShare, Shape};
 use leasehold_common::policy::Policy;
-use leasehold_placement::{Request, plan};
+use leasehold_common::sku::SkuCatalogue;
+use leasehold_common::time::Span;
+use leasehold_placement::{End, Request, plan};
 
 fn floor(nodes: u32) -> Policy {
     Policy {
@@ -76,5 +78,87 @@ fn a_gang_that_has_no_room_for_its_spares_is_told_so() {
     Capacity: no cell has 3 nodes and 1 spare in each domain free; 1 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
     could start at 1970-01-01T02:10:00.000Z
+    ");
+}
+
+/// What a node has.
+fn all() -> HostShare {
+    let skus = SkuCatalogue::built_in();
+    skus.get(&"h200".parse().unwrap()).unwrap().host_share(8)
+}
+
+/// Asks for GPUs with so much of a node, for an hour.
+fn with(gpus: u32, cpu_milli: u64, memory_mib: u64) -> Request {
+    Request {
+        host: Some(HostShare {
+            cpu_milli,
+            memory_mib,
+        }),
+        end: End::After(Span::from_hours(1)),
+        ..asks(Shape::gpus(gpus))
+    }
+}
+
+#[test]
+fn gpus_that_are_free_where_cpu_or_memory_is_not_are_not_called_taken() {
+    let most = (all().cpu_milli - 8_000, all().memory_mib - 4_096);
+    let mut said = String::new();
+    for (cpu, memory) in [(most.0, 1_024), (1_000, most.1), most] {
+        let mut fleet = hgx(1, 1);
+        let _ = fleet.place(&with(1, cpu, memory), hour(0));
+        said += &told(plan(&fleet.cell, &asks(Shape::gpus(1)), &POLICY, hour(0)).why());
+    }
+    insta::assert_snapshot!(said, @r"
+    wait: 0 of 1 nodes fit
+      1 fail HostTaken
+      short of nodes by 1
+    Capacity: no node can give 1 gpu; 1 that would do are short of free CPU
+    goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
+    could start at 1970-01-01T01:10:00.000Z
+    wait: 0 of 1 nodes fit
+      1 fail HostTaken
+      short of nodes by 1
+    Capacity: no node can give 1 gpu; 1 that would do are short of free memory
+    goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
+    could start at 1970-01-01T01:10:00.000Z
+    wait: 0 of 1 nodes fit
+      1 fail HostTaken
+      short of nodes by 1
+    Capacity: no node can give 1 gpu; 1 are short of free CPU, and not only that
+    Capacity: no node can give 1 gpu; 1 are short of free memory, and not only that
+    goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
+    could start at 1970-01-01T01:10:00.000Z
+    ");
+}
+
+#[test]
+fn a_node_of_which_everything_is_let_is_short_of_gpus_and_not_of_cpu() {
+    let mut fleet = hgx(1, 1);
+    let _ = fleet.place(&with(8, all().cpu_milli, 1_024), hour(0));
+    let decision = plan(&fleet.cell, &with(1, 8_000, 1_024), &POLICY, hour(0));
+    insta::assert_snapshot!(told(decision.why()), @r"
+    wait: 0 of 1 nodes fit
+      1 fail GpusTaken
+      1 fail HostTaken
+      short of nodes by 1
+    Capacity: no node can give 1 gpu; 1 that would do are held or booked
+    goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
+    could start at 1970-01-01T01:10:00.000Z
+    ");
+}
+
+#[test]
+fn slices_wait_for_cpu_that_a_lease_of_gpus_has() {
+    let mut fleet = hgx(1, 1);
+    let _ = fleet.place(&with(1, all().cpu_milli - 1_000, 1_024), hour(0));
+    let slice = asks(Shape::slices([("1g.18gb".parse().unwrap(), 1)]));
+    let decision = plan(&fleet.cell, &slice, &POLICY, hour(0));
+    insta::assert_snapshot!(told(decision.why()), @r"
+    wait: 0 of 1 nodes fit
+      1 fail HostTaken
+      short of nodes by 1
+    Capacity: no node can give 1 x 1g.18gb; 1 that would do are short of free CPU
+    goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
+    could start at 1970-01-01T01:10:00.000Z
     ");
 }
