@@ -98,7 +98,7 @@ tokens! {
 }
 
 tokens! {
-    /// What runs out when single nodes would do but no unit holds enough of them.
+    /// What runs out.
     Dimension {
         /// Nodes that fit, over the whole cell.
         Nodes = "nodes",
@@ -106,6 +106,18 @@ tokens! {
         Unit = "unit",
         /// Watts, under the budget that is shortest.
         Watts = "watts",
+        /// GPUs, on the node that has the most free.
+        Gpus = "gpus",
+        /// Memory slices, on the node that has the most free.
+        MemorySlices = "memory_slices",
+        /// Thousandths of a hardware thread, on the node where the fewest are missing.
+        CpuMilli = "cpu_milli",
+        /// Memory in MiB, on the node where the least is missing.
+        MemoryMib = "memory_mib",
+        /// Nodes that a floor keeps for the other side, or a ceiling from this one.
+        KeptNodes = "kept_nodes",
+        /// Whole domains that a floor or a ceiling keeps.
+        KeptDomains = "kept_domains",
     }
 }
 
@@ -229,7 +241,7 @@ pub struct Explanation {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, u32>)]
     pub filtered: BTreeMap<Filter, u32>,
-    /// What runs out although nodes fit, and by how much.
+    /// What runs out of all that a request needs, and by how much.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, u32>)]
     pub exhausted: BTreeMap<Dimension, u32>,

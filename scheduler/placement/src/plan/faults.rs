@@ -211,6 +211,12 @@ impl Faults {
         all(self) == all(other) && self.causes == other.causes
     }
 
+    /// Whether it is only CPU or memory that it has too little of.
+    pub(super) const fn lacks_only_host(self) -> bool {
+        const HOST: Few = Few::of(&[Cause::Cpu as u8, Cause::Memory as u8]);
+        !self.causes.is_empty() && self.causes.within(HOST) && self.is_eligible()
+    }
+
     /// Whether it is only its GPUs that are too few.
     pub(super) const fn lacks_only_gpus(self) -> bool {
         const GPUS: Few = Few::of(&[

@@ -17,6 +17,7 @@ mod faults;
 mod gang;
 mod hope;
 mod limits;
+mod missing;
 mod never;
 mod powered;
 mod reclaim;

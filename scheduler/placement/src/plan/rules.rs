@@ -8,6 +8,7 @@ use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
 use leasehold_common::policy::Granularity;
+use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 
 /// How a node of the right SKU stands to a request.
@@ -288,16 +289,25 @@ fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
 
 /// Too little CPU or memory. A whole node comes with all of its own.
 fn judge_host(faults: &mut Faults, ask: &Ask<'_>, (sku, gpus): (SkuId, u8), taken: HostShare) {
-    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
+    let (Need::Gpus(_), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
         return;
     };
     if taken == HostShare::default() && ask.request.host.is_none() {
         // What goes with GPUs of a node is never more than goes with all of them.
         return;
     }
-    let all = sku.host_share(gpus);
-    let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
-    judge_shares(faults, all, taken, mine);
+    judge_shares(faults, sku.host_share(gpus), taken, host_asked(ask, sku));
+}
+
+/// The CPU and memory that are asked of one node.
+pub(super) fn host_asked(ask: &Ask<'_>, sku: &Sku) -> HostShare {
+    let with_gpus = || match (ask.need, ask.wish) {
+        (Need::Gpus(count), _) => sku.host_share(count),
+        (Need::Slices(_), Some(wish)) => sku.host_sevenths(wish.sevenths),
+        // A whole node comes with all of its own.
+        (Need::Slices(_), None) | (Need::Whole, _) => HostShare::default(),
+    };
+    ask.request.host.unwrap_or_else(with_gpus)
 }
 
 /// Whether a node that has `all` has not enough left. Where leases have its GPUs anyway, CPU and memory

@@ -12,7 +12,7 @@ pub(super) struct Together {
     /// With all of it.
     pub(super) most: u32,
     /// With spares alone; absent where they are not in the way, here and below.
-    spares: Option<u32>,
+    pub(super) spares: Option<u32>,
     /// With power budgets.
     pub(super) watts: Option<u32>,
     /// With floors and ceilings.

@@ -5,15 +5,15 @@ use super::bars;
 use super::earliest::{First, first_node, first_of_gang};
 use super::faults::Cause;
 use super::gang::{self as gangs, Size};
-use super::limits::Limits;
+use super::limits::{Bar, Limits};
+use super::missing::{self, Missing};
 use super::rules::judge;
 use super::slices;
 use super::small::closest;
 use super::survey::Survey;
 use super::tally::Tally;
 use super::together::Together;
-use crate::power::Shortage;
-use leasehold_common::explain::{Dimension, Explanation, Outcome, RankedReason, Reason, Unblock};
+use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::policy::Policy;
@@ -31,12 +31,12 @@ const PLACES_NAMED: usize = 3;
 /// The explanation of a request for one node that does not fit now and could.
 pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanation {
     let mut why = tally.explanation(Outcome::Wait);
-    why.exhausted.insert(Dimension::Nodes, 1);
     // One node that only this keeps away would do.
     let enough = tally.alone.map(|nodes| nodes > 0);
+    let told = Told::of(tally, enough);
     why.reasons = loose_gpus(ask, tally)
         .into_iter()
-        .chain(causes(ask, tally, enough, &asked_of_one(ask)))
+        .chain(told.reasons(ask, tally, &asked_of_one(ask)))
         .chain(not_before(ask))
         .collect();
     if let Some((at, node)) = first_node(ask, policy) {
@@ -56,15 +56,22 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanatio
         why.unblocked_by = named(ends);
     }
     let mut limits = Limits::new(*ask, policy);
-    if let Some(node) = bars::first_short(ask, &mut limits, tally) {
-        let short = limits.shortage(&[node].into_iter().collect());
-        why.unblocked_by
-            .extend(short.map(|short| more_watts(ask, &short)));
-        why.unblocked_by.extend(lower_cap(ask, |cap| {
-            let stance = ask.look(node).1;
-            limits.capped(cap).bar(node, stance).is_none()
-        }));
+    let mut missing = Missing::default();
+    for bar in [Bar::Power, Bar::Reserved] {
+        let Some(node) = bars::first_barred(ask, &mut limits, tally, bar) else {
+            continue;
+        };
+        let lacks = Missing::of(&limits, &[node].into_iter().collect());
+        if bar == Bar::Power {
+            why.unblocked_by.extend(lacks.more_watts(ask));
+            why.unblocked_by.extend(lower_cap(ask, |cap| {
+                let stance = ask.look(node).1;
+                limits.capped(cap).bar(node, stance).is_none()
+            }));
+        }
+        missing = missing.or(lacks);
     }
+    why.exhausted = missing::of_one(ask, tally, &told.causes, missing);
     others(tally, &mut why.unblocked_by);
     why
 }
@@ -84,13 +91,7 @@ pub(super) fn gang(
     // Where each node could be had and all of them together cannot, something runs out on the way.
     let runs_out = tally.fit >= wanted && stand.most_fit >= wanted;
     let together = runs_out.then(|| Together::of(survey, size, limits));
-    let (dimension, short) = if tally.fit < wanted {
-        (Dimension::Nodes, wanted - tally.fit)
-    } else {
-        let most = together.map_or(stand.most_fit, |together| together.most);
-        (Dimension::Unit, wanted - most)
-    };
-    why.exhausted.insert(dimension, short);
+    let told = Told::of(tally, stand.enough);
     let shape = &ask.request.shape;
     let asked = if tally.fit < wanted {
         format!("{} of the {wanted} nodes asked are free", tally.fit)
@@ -101,7 +102,7 @@ pub(super) fn gang(
         .into_iter()
         .flat_map(Together::reasons)
         .chain(scattered(survey, &stand, wanted))
-        .chain(causes(ask, tally, stand.enough, &asked))
+        .chain(told.reasons(ask, tally, &asked))
         .chain(not_before(ask))
         .collect();
     if let Some(First { at, nodes }) = first_of_gang(survey, size, policy) {
@@ -121,19 +122,22 @@ pub(super) fn gang(
         }
         why.unblocked_by = named(ends);
     }
-    if runs_out || tally.any[Cause::Power as usize] > 0 {
+    let is_short = |cause: Cause| runs_out || tally.any[cause as usize] > 0;
+    let mut missing = Missing::default();
+    if is_short(Cause::Power) || is_short(Cause::Reserved) {
+        missing = Missing::of(limits, &gangs::would_have(survey, size));
+    }
+    if limits.are_powered() && is_short(Cause::Power) {
         let fits = |cap| {
             !gangs::candidates(survey, size, &limits.capped(cap))
                 .best
                 .is_empty()
         };
         why.unblocked_by.extend(lower_cap(ask, fits));
-        let free = gangs::candidates(survey, size, &Limits::none(*ask)).best;
-        let chosen = free.first().map(|(_, candidate)| &candidate.nodes);
-        let short = chosen.and_then(|nodes| limits.shortage(nodes));
-        why.unblocked_by
-            .extend(short.map(|short| more_watts(ask, &short)));
+        why.unblocked_by.extend(missing.more_watts(ask));
     }
+    let counted = (tally, size, stand.most_fit);
+    why.exhausted = missing::of_gang(counted, together.as_ref(), &told.causes, missing);
     others(tally, &mut why.unblocked_by);
     why
 }
@@ -172,48 +176,55 @@ impl Standing {
     }
 }
 
-/// What keeps nodes away that would do, first what would be enough by itself if it went away.
-fn causes(
-    ask: &Ask<'_>,
-    tally: &Tally,
-    enough: [bool; Cause::ALL.len()],
-    asked: &str,
-) -> Vec<RankedReason> {
-    debug_assert!(ask.sku.is_some(), "what cannot be does not wait");
-    let all = |is: &dyn Fn(usize) -> bool| -> Vec<Cause> {
-        let causes = Cause::ALL.into_iter();
-        causes.filter(|cause| is(*cause as usize)).collect()
-    };
-    let mut causes = all(&|cause| tally.alone[cause] > 0);
-    // Every node that could serve is kept away by several things at once.
-    let at_once = causes.is_empty();
-    if at_once {
-        causes = all(&|cause| tally.any[cause] > 0);
-    }
-    causes.sort_by_key(|&cause| !enough[cause as usize]);
-    let reasons = causes.into_iter().map(|cause| {
-        let (reason, what) = in_words(cause);
-        let (nodes, mut detail) = if at_once {
-            let nodes = tally.any[cause as usize];
-            (
-                nodes,
-                format!("{asked}; {nodes} are {what}, and not only that"),
-            )
-        } else {
-            let nodes = tally.alone[cause as usize];
-            (nodes, format!("{asked}; {nodes} that would do are {what}"))
+/// What a request is told that keeps nodes away.
+struct Told {
+    /// First what would be enough by itself if it went away.
+    causes: Vec<Cause>,
+    /// Whether every node that could serve is kept away by several things at once.
+    at_once: bool,
+}
+
+impl Told {
+    fn of(tally: &Tally, enough: [bool; Cause::ALL.len()]) -> Self {
+        let all = |counted: &[u32]| -> Vec<Cause> {
+            let causes = Cause::ALL.into_iter();
+            causes
+                .filter(|cause| counted[*cause as usize] > 0)
+                .collect()
         };
-        if cause == Cause::Cleanup && ask.cell.is_washing() {
-            detail.push_str(" or wait to be cleaned, ");
-            detail.push_str(&rates(ask));
+        let mut causes = all(&tally.alone);
+        let at_once = causes.is_empty();
+        if at_once {
+            causes = all(&tally.any);
         }
-        RankedReason {
-            reason,
-            nodes,
-            detail,
-        }
-    });
-    reasons.collect()
+        causes.sort_by_key(|&cause| !enough[cause as usize]);
+        Self { causes, at_once }
+    }
+
+    fn reasons(&self, ask: &Ask<'_>, tally: &Tally, asked: &str) -> Vec<RankedReason> {
+        debug_assert!(ask.sku.is_some(), "what cannot be does not wait");
+        let reasons = self.causes.iter().map(|&cause| {
+            let (reason, what) = in_words(cause);
+            let (nodes, mut detail) = if self.at_once {
+                let nodes = tally.any[cause as usize];
+                let detail = format!("{asked}; {nodes} are {what}, and not only that");
+                (nodes, detail)
+            } else {
+                let nodes = tally.alone[cause as usize];
+                (nodes, format!("{asked}; {nodes} that would do are {what}"))
+            };
+            if cause == Cause::Cleanup && ask.cell.is_washing() {
+                detail.push_str(" or wait to be cleaned, ");
+                detail.push_str(&rates(ask));
+            }
+            RankedReason {
+                reason,
+                nodes,
+                detail,
+            }
+        });
+        reasons.collect()
+    }
 }
 
 /// How many nodes an hour are cleaned where; nobody reads more than a few places.
@@ -312,14 +323,6 @@ fn not_before(ask: &Ask<'_>) -> Option<RankedReason> {
         nodes: 0,
         detail: format!("it is not to start before {start}"),
     })
-}
-
-/// The budget that is shortest, and by how much.
-fn more_watts(ask: &Ask<'_>, short: &Shortage) -> Unblock {
-    Unblock::PowerFreed {
-        unit: ask.cell.grid().prefix(short.unit).clone(),
-        watts: short.missing.0.div_ceil(1000),
-    }
 }
 
 /// The highest cap below the one asked for with which the request would fit.

@@ -24,7 +24,7 @@ fn a_floor_is_named_though_there_is_a_budget_with_watts_left() {
     let decision = plan(&fleet.cell, &nodes(4), &floor(1), hour(0));
     insta::assert_snapshot!(told(decision.why()), @r"
     wait: 4 of 4 nodes fit
-      short of unit by 1
+      short of kept_nodes by 1
     ReservationOnly: floors and ceilings allow 3 of the 4 nodes asked together
     nobody can say when
     ");
@@ -37,7 +37,8 @@ fn where_a_budget_and_a_floor_are_both_in_the_way_the_one_that_allows_less_comes
     let decision = plan(&fleet.cell, &nodes(4), &floor(1), hour(0));
     insta::assert_snapshot!(told(decision.why()), @r#"
     wait: 4 of 4 nodes fit
-      short of unit by 2
+      short of watts by 15800
+      short of kept_nodes by 1
     PowerBudget: power budgets allow 2 of the 4 nodes asked together
     ReservationOnly: floors and ceilings allow 3 of the 4 nodes asked together
     goes on when PowerFreed { unit: "hall-a", watts: 15800 }
@@ -48,7 +49,8 @@ fn where_a_budget_and_a_floor_are_both_in_the_way_the_one_that_allows_less_comes
     let decision = plan(&fleet.cell, &nodes(4), &floor(2), hour(0));
     insta::assert_snapshot!(told(decision.why()), @r#"
     wait: 4 of 4 nodes fit
-      short of unit by 2
+      short of watts by 5800
+      short of kept_nodes by 2
     ReservationOnly: floors and ceilings allow 2 of the 4 nodes asked together
     PowerBudget: power budgets allow 3 of the 4 nodes asked together
     goes on when PowerFreed { unit: "hall-a", watts: 5800 }
@@ -111,19 +113,20 @@ fn gpus_that_are_free_where_cpu_or_memory_is_not_are_not_called_taken() {
     insta::assert_snapshot!(said, @r"
     wait: 0 of 1 nodes fit
       1 fail HostTaken
-      short of nodes by 1
+      short of cpu_milli by 20000
     Capacity: no node can give 1 gpu; 1 that would do are short of free CPU
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
     wait: 0 of 1 nodes fit
       1 fail HostTaken
-      short of nodes by 1
+      short of memory_mib by 258048
     Capacity: no node can give 1 gpu; 1 that would do are short of free memory
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
     wait: 0 of 1 nodes fit
       1 fail HostTaken
-      short of nodes by 1
+      short of cpu_milli by 20000
+      short of memory_mib by 258048
     Capacity: no node can give 1 gpu; 1 are short of free CPU, and not only that
     Capacity: no node can give 1 gpu; 1 are short of free memory, and not only that
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
@@ -140,7 +143,7 @@ fn a_node_of_which_everything_is_let_is_short_of_gpus_and_not_of_cpu() {
     wait: 0 of 1 nodes fit
       1 fail GpusTaken
       1 fail HostTaken
-      short of nodes by 1
+      short of gpus by 1
     Capacity: no node can give 1 gpu; 1 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
@@ -156,7 +159,7 @@ fn slices_wait_for_cpu_that_a_lease_of_gpus_has() {
     insta::assert_snapshot!(told(decision.why()), @r"
     wait: 0 of 1 nodes fit
       1 fail HostTaken
-      short of nodes by 1
+      short of cpu_milli by 3000
     Capacity: no node can give 1 x 1g.18gb; 1 that would do are short of free CPU
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z

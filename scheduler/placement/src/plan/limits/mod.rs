@@ -11,7 +11,7 @@
 mod shares;
 mod watts;
 
-pub(super) use shares::Price;
+pub(super) use shares::{Kept, Price};
 
 use super::ask::Ask;
 use super::faults::{Cause, Faults, Rule};
@@ -34,11 +34,19 @@ pub(super) enum Bar {
 impl Bar {
     /// Adds what is in the way to what a node fails.
     pub(super) const fn fault(self, faults: Faults) -> Faults {
-        let (rule, cause) = match self {
-            Self::Reserved => (Rule::Reserved, Cause::Reserved),
-            Self::Power => (Rule::Power, Cause::Power),
+        let rule = match self {
+            Self::Reserved => Rule::Reserved,
+            Self::Power => Rule::Power,
         };
-        faults.with(rule, cause)
+        faults.with(rule, self.cause())
+    }
+
+    /// The same as what keeps a node away.
+    pub(super) const fn cause(self) -> Cause {
+        match self {
+            Self::Reserved => Cause::Reserved,
+            Self::Power => Cause::Power,
+        }
     }
 }
 
