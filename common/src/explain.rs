@@ -58,6 +58,8 @@ tokens! {
         AwaitingCleanup = "AwaitingCleanup",
         /// Nodes that would do are not heard of, faulty or taken out.
         NodesUnavailable = "NodesUnavailable",
+        /// Nodes that would do are planned for leases that wait too and go first.
+        Priority = "Priority",
         /// No decision has been made yet.
         NotEvaluated = "NotEvaluated",
     }
@@ -189,6 +191,13 @@ pub enum Unblock {
         /// The lease.
         lease: LeaseId,
         /// When it will, as booked.
+        at: Timestamp,
+    },
+    /// A lease that waits too and goes first has been and is over.
+    LeaseGoesFirst {
+        /// The lease.
+        lease: LeaseId,
+        /// When it will be over, as planned.
         at: Timestamp,
     },
     /// A maintenance is over.

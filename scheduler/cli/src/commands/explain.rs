@@ -195,6 +195,10 @@ fn lost_by(field: &ScoreField, other: &Candidate, winner: &Candidate) -> String 
 fn unblocked(by: &Unblock) -> String {
     match by {
         Unblock::LeaseEnds { lease, at } => format!("lease {lease} ends, booked {}", second(*at)),
+        Unblock::LeaseGoesFirst { lease, at } => format!(
+            "lease {lease}, which waits too and goes first, is over, planned {}",
+            second(*at)
+        ),
         Unblock::MaintenanceEnds { maintenance, at } => {
             format!("maintenance {maintenance} ends, booked {}", second(*at))
         }

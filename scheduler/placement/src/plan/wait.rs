@@ -357,7 +357,8 @@ fn others(tally: &Tally, unblocked_by: &mut Vec<Unblock>) {
     }
 }
 
-/// Adds the leases that are in the way on a node now, and over when the request could start there.
+/// Adds the leases that are in the way on a node, now or after those that are, and over when the request
+/// could start there.
 fn leases_that_end(
     now: &Ask<'_>,
     then: &Ask<'_>,
@@ -383,7 +384,7 @@ fn leases_that_end(
         if let Some(to) = hold.to
             && is_over
             && is_named(to)
-            && now.on(node).window.clashes(hold)
+            && (hold.from > now.window.start || now.on(node).window.clashes(hold))
         {
             ends.insert((to, hold.lease));
             if ends.len() > LEASES_NAMED {
