@@ -9,7 +9,8 @@ mod reclaim;
 
 pub use reclaim::{HarmField, Reclaim, ReclaimLoser, Victim};
 
-use crate::ids::{LeaseId, MaintenanceId, NodeIndex};
+use crate::class::Side;
+use crate::ids::{LeaseId, MaintenanceId, NodeIndex, SkuName};
 use crate::lease::{Digest, GpuSlots, Slices};
 use crate::node_set::NodeSet;
 use crate::time::Timestamp;
@@ -224,6 +225,32 @@ pub enum Unblock {
         /// Watts missing.
         watts: u64,
     },
+    /// A floor of the other side is lowered, or leases give back what it counts.
+    FloorLowered {
+        /// The side it keeps hardware for.
+        side: Side,
+        /// Of this SKU.
+        sku: SkuName,
+        /// Nodes missing, where it is of nodes.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        nodes: u32,
+        /// Domains missing, where it is of domains.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        domains: u32,
+    },
+    /// A ceiling of this side is raised, or its leases give back what it counts.
+    CeilingRaised {
+        /// The side it bounds.
+        side: Side,
+        /// For this SKU.
+        sku: SkuName,
+        /// Nodes missing, where it is of nodes.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        nodes: u32,
+        /// Domains missing, where it is of domains.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        domains: u32,
+    },
     /// The request asks for a lower power cap for each GPU.
     LowerCap {
         /// The highest cap that would fit now, in watts.
@@ -234,6 +261,11 @@ pub enum Unblock {
         /// GPUs missing.
         gpus: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_none_of(amount: &u32) -> bool {
+    *amount == 0
 }
 
 /// Why a decision came out as it did.

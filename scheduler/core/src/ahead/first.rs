@@ -40,6 +40,8 @@ impl State {
                 | Unblock::NodesReturn { .. }
                 | Unblock::NodesRecover { .. }
                 | Unblock::PowerFreed { .. }
+                | Unblock::FloorLowered { .. }
+                | Unblock::CeilingRaised { .. }
                 | Unblock::LowerCap { .. }
                 | Unblock::QuotaFreed { .. } => {}
             }

@@ -3,9 +3,10 @@
 use super::ask::{Ask, Need};
 use super::faults::Cause;
 use super::gang::Size;
-use super::limits::{Kept, Limits};
+use super::limits::{Kept, Limits, Price};
 use super::tally::Tally;
 use super::together::Together;
+use crate::cell::other;
 use crate::power::Shortage;
 use leasehold_common::explain::{Dimension, Unblock};
 use leasehold_common::node_set::NodeSet;
@@ -51,6 +52,29 @@ impl Missing {
             unit: ask.cell.grid().prefix(short.unit).clone(),
             watts: self.watts(),
         })
+    }
+
+    /// The floor and the ceiling that are in the way, and by how much.
+    pub(super) fn more_shares(&self, ask: &Ask<'_>) -> Vec<Unblock> {
+        let Kept { floor, ceiling } = self.kept;
+        let is_any = |price: &Price| *price != Price::default();
+        let floor = Some(floor)
+            .filter(is_any)
+            .map(|kept| Unblock::FloorLowered {
+                side: other(ask.side),
+                sku: ask.request.sku.clone(),
+                nodes: kept.nodes,
+                domains: kept.domains,
+            });
+        let ceiling = Some(ceiling)
+            .filter(is_any)
+            .map(|kept| Unblock::CeilingRaised {
+                side: ask.side,
+                sku: ask.request.sku.clone(),
+                nodes: kept.nodes,
+                domains: kept.domains,
+            });
+        floor.into_iter().chain(ceiling).collect()
     }
 
     fn enter(&self, cause: Cause, amounts: &mut Amounts) {
@@ -146,14 +170,8 @@ pub(super) fn of_gang(
         let most = spares.unwrap_or(wanted).min(most_fit);
         amounts.enter(Dimension::Unit, u64::from(wanted.saturating_sub(most)));
     }
-    let of_limits = [
-        (Cause::Power, together.is_some_and(|t| t.watts.is_some())),
-        (
-            Cause::Reserved,
-            together.is_some_and(|t| t.shares.is_some()),
-        ),
-    ];
-    for (cause, binds) in of_limits {
+    for cause in [Cause::Power, Cause::Reserved] {
+        let binds = together.is_some_and(|together| together.binds(cause));
         if binds || told.contains(&cause) {
             missing.enter(cause, &mut amounts);
         }

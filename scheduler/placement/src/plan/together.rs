@@ -1,5 +1,6 @@
 //! Gangs of which every node could be had, and not all of them together: what runs out on the way.
 
+use super::faults::Cause;
 use super::gang::{self as gangs, Size};
 use super::limits::Limits;
 use super::survey::Survey;
@@ -14,9 +15,9 @@ pub(super) struct Together {
     /// With spares alone; absent where they are not in the way, here and below.
     pub(super) spares: Option<u32>,
     /// With power budgets.
-    pub(super) watts: Option<u32>,
+    watts: Option<u32>,
     /// With floors and ceilings.
-    pub(super) shares: Option<u32>,
+    shares: Option<u32>,
 }
 
 impl Together {
@@ -54,6 +55,20 @@ impl Together {
             spares: Some(with_spares).filter(|most| *most < wanted),
             watts: watts.filter(binds),
             shares: shares.filter(binds),
+        }
+    }
+
+    /// Whether power budgets, or floors and ceilings, are in the way; nothing else is here.
+    pub(super) const fn binds(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Power => self.watts.is_some(),
+            Cause::Reserved => self.shares.is_some(),
+            Cause::Held
+            | Cause::Cpu
+            | Cause::Memory
+            | Cause::Draining
+            | Cause::Cleanup
+            | Cause::Unavailable => false,
         }
     }
 

@@ -62,12 +62,15 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanatio
             continue;
         };
         let lacks = Missing::of(&limits, &[node].into_iter().collect());
-        if bar == Bar::Power {
-            why.unblocked_by.extend(lacks.more_watts(ask));
-            why.unblocked_by.extend(lower_cap(ask, |cap| {
-                let stance = ask.look(node).1;
-                limits.capped(cap).bar(node, stance).is_none()
-            }));
+        match bar {
+            Bar::Power => {
+                why.unblocked_by.extend(lacks.more_watts(ask));
+                why.unblocked_by.extend(lower_cap(ask, |cap| {
+                    let stance = ask.look(node).1;
+                    limits.capped(cap).bar(node, stance).is_none()
+                }));
+            }
+            Bar::Reserved => why.unblocked_by.extend(lacks.more_shares(ask)),
         }
         missing = missing.or(lacks);
     }
@@ -122,12 +125,14 @@ pub(super) fn gang(
         }
         why.unblocked_by = named(ends);
     }
-    let is_short = |cause: Cause| runs_out || tally.any[cause as usize] > 0;
+    let binds = |cause: Cause| {
+        told.causes.contains(&cause) || together.is_some_and(|together| together.binds(cause))
+    };
     let mut missing = Missing::default();
-    if is_short(Cause::Power) || is_short(Cause::Reserved) {
+    if binds(Cause::Power) || binds(Cause::Reserved) {
         missing = Missing::of(limits, &gangs::would_have(survey, size));
     }
-    if limits.are_powered() && is_short(Cause::Power) {
+    if binds(Cause::Power) {
         let fits = |cap| {
             !gangs::candidates(survey, size, &limits.capped(cap))
                 .best
@@ -135,6 +140,9 @@ pub(super) fn gang(
         };
         why.unblocked_by.extend(lower_cap(ask, fits));
         why.unblocked_by.extend(missing.more_watts(ask));
+    }
+    if binds(Cause::Reserved) {
+        why.unblocked_by.extend(missing.more_shares(ask));
     }
     let counted = (tally, size, stand.most_fit);
     why.exhausted = missing::of_gang(counted, together.as_ref(), &told.causes, missing);
@@ -171,6 +179,13 @@ impl Standing {
             for (at, alone) in alone.into_iter().enumerate() {
                 standing.enough[at] |= alone > 0 && fit + alone >= wanted;
             }
+        }
+        // The seats know nothing of what limits keep of the nodes that fit.
+        for bar in [Cause::Power, Cause::Reserved] {
+            standing.enough[bar as usize] = standing.most_fit >= wanted;
+        }
+        for (enough, alone) in standing.enough.iter_mut().zip(survey.tally.alone) {
+            *enough &= alone > 0 && survey.tally.fit + alone >= wanted;
         }
         standing
     }

@@ -136,17 +136,18 @@ fn a_floor_of_whole_domains_sends_small_leases_into_one_that_is_broken() {
     goes to hall-b/row-1/nvl-1/d0: nodes 3,5, score 0 0 0 0 0 3
     ");
     let three = plan(&fleet.cell, &of_gb200(nodes(3)), &policy, hour(0));
-    insta::assert_snapshot!(told(three.why()), @r"
+    insta::assert_snapshot!(told(three.why()), @r#"
     wait: 2 of 9 nodes fit
       1 fail GpusTaken
       6 fail Reserved
       short of nodes by 1
       short of kept_domains by 1
-    Capacity: 2 of the 3 nodes asked are free; 1 that would do are held or booked
     ReservationOnly: 2 of the 3 nodes asked are free; 6 that would do are kept for the other side, or more than this side may have
+    Capacity: 2 of the 3 nodes asked are free; 1 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
+    goes on when FloorLowered { side: Internal, sku: "gb200", nodes: 0, domains: 1 }
     could start at 1970-01-01T02:10:00.000Z
-    ");
+    "#);
     let internal = of(Side::Internal, of_gb200(nodes(6)));
     assert!(
         plan(&fleet.cell, &internal, &policy, hour(0))

@@ -22,12 +22,13 @@ fn a_floor_is_named_though_there_is_a_budget_with_watts_left() {
     let mut fleet = hgx(1, 4);
     budget(&mut fleet, "hall-a", 100_000);
     let decision = plan(&fleet.cell, &nodes(4), &floor(1), hour(0));
-    insta::assert_snapshot!(told(decision.why()), @r"
+    insta::assert_snapshot!(told(decision.why()), @r#"
     wait: 4 of 4 nodes fit
       short of kept_nodes by 1
     ReservationOnly: floors and ceilings allow 3 of the 4 nodes asked together
+    goes on when FloorLowered { side: Internal, sku: "h200", nodes: 1, domains: 0 }
     nobody can say when
-    ");
+    "#);
 }
 
 #[test]
@@ -42,6 +43,7 @@ fn where_a_budget_and_a_floor_are_both_in_the_way_the_one_that_allows_less_comes
     PowerBudget: power budgets allow 2 of the 4 nodes asked together
     ReservationOnly: floors and ceilings allow 3 of the 4 nodes asked together
     goes on when PowerFreed { unit: "hall-a", watts: 15800 }
+    goes on when FloorLowered { side: Internal, sku: "h200", nodes: 1, domains: 0 }
     nobody can say when
     "#);
 
@@ -54,6 +56,7 @@ fn where_a_budget_and_a_floor_are_both_in_the_way_the_one_that_allows_less_comes
     ReservationOnly: floors and ceilings allow 2 of the 4 nodes asked together
     PowerBudget: power budgets allow 3 of the 4 nodes asked together
     goes on when PowerFreed { unit: "hall-a", watts: 5800 }
+    goes on when FloorLowered { side: Internal, sku: "h200", nodes: 2, domains: 0 }
     nobody can say when
     "#);
 }
@@ -164,4 +167,48 @@ fn slices_wait_for_cpu_that_a_lease_of_gpus_has() {
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
     ");
+}
+
+#[test]
+fn a_lease_that_a_ceiling_stops_is_told_which_and_by_how_much() {
+    let mut fleet = hgx(1, 4);
+    fleet.lease_on(0, 8, &asks(Shape::gpus(8)));
+    let policy = Policy {
+        ceilings: vec![share(Side::Tenant, "h200", None, Some(1))],
+        ..POLICY
+    };
+    let mut said = String::new();
+    for request in [asks(Shape::gpus(1)), nodes(2), nodes(4)] {
+        said += &told(plan(&fleet.cell, &request, &policy, hour(0)).why());
+    }
+    insta::assert_snapshot!(said, @r#"
+    wait: 0 of 4 nodes fit
+      1 fail GpusTaken
+      3 fail Reserved
+      short of gpus by 1
+      short of kept_nodes by 1
+    ReservationOnly: no node can give 1 gpu; 3 that would do are kept for the other side, or more than this side may have
+    Capacity: no node can give 1 gpu; 1 that would do are held or booked
+    goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
+    goes on when CeilingRaised { side: Tenant, sku: "h200", nodes: 1, domains: 0 }
+    could start at 1970-01-01T02:10:00.000Z
+    wait: 0 of 4 nodes fit
+      1 fail GpusTaken
+      3 fail Reserved
+      short of nodes by 2
+      short of kept_nodes by 2
+    ReservationOnly: 0 of the 2 nodes asked are free; 3 that would do are kept for the other side, or more than this side may have
+    Capacity: 0 of the 2 nodes asked are free; 1 that would do are held or booked
+    goes on when CeilingRaised { side: Tenant, sku: "h200", nodes: 2, domains: 0 }
+    nobody can say when
+    wait: 0 of 4 nodes fit
+      1 fail GpusTaken
+      3 fail Reserved
+      short of nodes by 4
+      short of kept_nodes by 3
+    ReservationOnly: 0 of the 4 nodes asked are free; 3 that would do are kept for the other side, or more than this side may have
+    Capacity: 0 of the 4 nodes asked are free; 1 that would do are held or booked
+    goes on when CeilingRaised { side: Tenant, sku: "h200", nodes: 3, domains: 0 }
+    nobody can say when
+    "#);
 }
