@@ -121,6 +121,8 @@ tokens! {
         KeptNodes = "kept_nodes",
         /// Whole domains that a floor or a ceiling keeps.
         KeptDomains = "kept_domains",
+        /// GPUs that are more than the account's quota leaves.
+        QuotaGpus = "quota_gpus",
     }
 }
 

@@ -261,3 +261,25 @@ fn what_would_let_a_lease_go_on_is_said_in_words() {
     or if       1 node more allowed to the tenant side (a ceiling of gb200)
     ");
 }
+
+#[test]
+fn a_lease_beyond_its_accounts_quota_says_how_many_gpus_are_missing() {
+    let why = Explanation {
+        evaluated: 0,
+        fit: 0,
+        filtered: BTreeMap::new(),
+        exhausted: BTreeMap::from([(Dimension::QuotaGpus, 8)]),
+        reasons: vec![RankedReason {
+            reason: Reason::QuotaGpu,
+            nodes: 0,
+            detail: "56 of account acme's 64 GPUs are in use, 16 more are asked for".into(),
+        }],
+        unblocked_by: vec![Unblock::QuotaFreed { gpus: 8 }],
+        ..nothing_said(Outcome::Wait)
+    };
+    insta::assert_snapshot!(said(why), @r"
+    exhausted   quota_gpus: 8 short
+    because     QuotaGpu: 56 of account acme's 64 GPUs are in use, 16 more are asked for
+    sooner if   8 GPUs more of quota
+    ");
+}
