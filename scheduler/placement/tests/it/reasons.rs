@@ -8,6 +8,7 @@ use leasehold_common::lease::{HostShare, Shape};
 use leasehold_common::policy::Policy;
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::Span;
+use leasehold_common::topology::Locality;
 use leasehold_placement::{End, Request, plan};
 
 fn floor(nodes: u32) -> Policy {
@@ -211,4 +212,31 @@ fn a_lease_that_a_ceiling_stops_is_told_which_and_by_how_much() {
     goes on when CeilingRaised { side: Tenant, sku: "h200", nodes: 3, domains: 0 }
     nobody can say when
     "#);
+}
+
+#[test]
+fn a_domain_lease_waits_because_two_small_leases_sit_in_two_domains() {
+    let of_gb200 = |request: Request| Request {
+        sku: "gb200".parse().unwrap(),
+        within: Locality::Domain,
+        ..request
+    };
+    // Two NVL72: 18 trays of four GPUs each.
+    let mut fleet = Twice::nvl(2, 18);
+    fleet.lease_on(3, 1, &of_gb200(asks(Shape::gpus(1))));
+    let longer = Request {
+        end: End::After(Span::from_hours(5)),
+        ..of_gb200(asks(Shape::gpus(2)))
+    };
+    fleet.lease_on(30, 2, &longer);
+    let decision = plan(&fleet.cell, &of_gb200(nodes(18)), &POLICY, hour(0));
+    insta::assert_snapshot!(told(decision.why()), @r"
+    wait: 34 of 36 nodes fit
+      2 fail GpusTaken
+      short of unit by 1
+    Fragmented: 34 nodes are free, but no domain has more than 17 of the 18 asked
+    Capacity: no domain has 18 nodes free; 2 that would do are held or booked
+    goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
+    could start at 1970-01-01T02:10:00.000Z
+    ");
 }
