@@ -67,7 +67,7 @@ impl State {
             .collect()
     }
 
-    fn in_engine(&self) -> impl Iterator<Item = LeaseId> + '_ {
+    pub(super) fn in_engine(&self) -> impl Iterator<Item = LeaseId> + '_ {
         let planned = self.ahead.planned.iter();
         planned
             .filter(|(id, booking)| booking.is_some() && !self.ahead.lifted.contains(id))

@@ -68,6 +68,10 @@ impl Rule {
 pub(super) enum Cause {
     /// Leases have it, or will.
     Held,
+    /// Its GPUs would do, and leases have the CPU that it takes besides.
+    Cpu,
+    /// The same of memory.
+    Memory,
     /// It is flagged.
     Draining,
     /// It is being taken back or cleaned.
@@ -82,10 +86,12 @@ pub(super) enum Cause {
 
 impl Cause {
     /// In the order in which they are told where they weigh the same.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Reserved,
         Self::Power,
         Self::Held,
+        Self::Cpu,
+        Self::Memory,
         Self::Draining,
         Self::Cleanup,
         Self::Unavailable,
@@ -218,6 +224,12 @@ impl Faults {
     pub(super) fn weighs_as(self, other: Self) -> bool {
         let all = |faults: Self| (faults.fits(), faults.is_eligible(), faults.may_fit_later());
         all(self) == all(other) && self.causes == other.causes
+    }
+
+    /// Whether it is only CPU or memory that it has too little of.
+    pub(super) const fn lacks_only_host(self) -> bool {
+        const HOST: Few = Few::of(&[Cause::Cpu as u8, Cause::Memory as u8]);
+        !self.causes.is_empty() && self.causes.within(HOST) && self.is_eligible()
     }
 
     /// Whether it is only its GPUs that are too few.

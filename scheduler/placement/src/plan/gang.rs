@@ -6,6 +6,7 @@ use super::survey::{Seat, Survey, count};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::Shape;
+use leasehold_common::node_set::NodeSet;
 use leasehold_common::topology::{Locality, Prefix};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -139,6 +140,24 @@ fn at_best(unit: &[&Seat], size: Size) -> Score {
         idle_before: 0,
         node_index: first,
     }
+}
+
+/// The nodes, spares too, that a gang would have if nothing but other leases were in the way: of all of
+/// it, or where that fits nowhere, of as much as the unit with the most has.
+pub(super) fn would_have(survey: &Survey<'_>, size: Size) -> NodeSet {
+    let limits = Limits::none(survey.ask);
+    let best = candidates(survey, size, &limits).best.into_iter().next();
+    if let Some((_, candidate)) = best {
+        return candidate.nodes;
+    }
+    let within = survey.ask.within();
+    let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
+    let units = fit.chunk_by(|a, b| a.shares(b, within));
+    let Some(unit) = units.max_by_key(|unit| unit.len()) else {
+        return NodeSet::new();
+    };
+    let (nodes, spares) = pick(unit, size, &limits);
+    nodes.iter().chain(&spares).map(|seat| seat.index).collect()
 }
 
 /// The most nodes of a gang that one unit of the locality could have now.

@@ -8,6 +8,7 @@ use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
 use leasehold_common::policy::Granularity;
+use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 
 /// How a node of the right SKU stands to a request.
@@ -288,27 +289,46 @@ fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
 
 /// Too little CPU or memory. A whole node comes with all of its own.
 fn judge_host(faults: &mut Faults, ask: &Ask<'_>, (sku, gpus): (SkuId, u8), taken: HostShare) {
-    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
+    let (Need::Gpus(_), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
         return;
     };
     if taken == HostShare::default() && ask.request.host.is_none() {
         // What goes with GPUs of a node is never more than goes with all of them.
         return;
     }
-    let all = sku.host_share(gpus);
-    let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
-    if lacks_host(all, taken, mine) {
-        faults.add(Rule::Host, Cause::Held);
-    }
+    judge_shares(faults, sku.host_share(gpus), taken, host_asked(ask, sku));
 }
 
-/// Whether a node that has `all` has not enough left.
-pub(super) const fn lacks_host(all: HostShare, taken: HostShare, mine: HostShare) -> bool {
+/// The CPU and memory that are asked of one node.
+pub(super) fn host_asked(ask: &Ask<'_>, sku: &Sku) -> HostShare {
+    let with_gpus = || match (ask.need, ask.wish) {
+        (Need::Gpus(count), _) => sku.host_share(count),
+        (Need::Slices(_), Some(wish)) => sku.host_sevenths(wish.sevenths),
+        // A whole node comes with all of its own.
+        (Need::Slices(_), None) | (Need::Whole, _) => HostShare::default(),
+    };
+    ask.request.host.unwrap_or_else(with_gpus)
+}
+
+/// Whether a node that has `all` has not enough left. Where leases have its GPUs anyway, CPU and memory
+/// come free with those.
+pub(super) const fn judge_shares(
+    faults: &mut Faults,
+    all: HostShare,
+    taken: HostShare,
+    mine: HostShare,
+) {
     const fn lacks(all: u64, taken: u64, mine: u64) -> bool {
         all > 0 && taken + mine > all
     }
-    lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli)
-        || lacks(all.memory_mib, taken.memory_mib, mine.memory_mib)
+    let is_held = faults.causes.has(Cause::Held as u8);
+    if lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli) {
+        faults.add(Rule::Host, if is_held { Cause::Held } else { Cause::Cpu });
+    }
+    if lacks(all.memory_mib, taken.memory_mib, mine.memory_mib) {
+        let cause = if is_held { Cause::Held } else { Cause::Memory };
+        faults.add(Rule::Host, cause);
+    }
 }
 
 /// What leases take of a node in the window.

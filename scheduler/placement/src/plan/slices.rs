@@ -16,8 +16,8 @@ use super::classes::classes;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
 use super::rules::{
-    Verdict, host_taken, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours,
-    lacks_host,
+    Verdict, host_asked, host_taken, idle_minutes, judge, judge_fitness, judge_mates,
+    judge_neighbours, judge_shares,
 };
 use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
 use super::small;
@@ -181,13 +181,8 @@ pub(super) fn judge_slices(
     claim.host = host_taken(node, stance, ask);
     let takes_more = claim.host != HostShare::default() || ask.request.host.is_some();
     if let Some(sku) = ask.cell.described(stance.sku).filter(|_| takes_more) {
-        let mine = ask
-            .request
-            .host
-            .unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
-        if lacks_host(sku.host_share(stance.gpus), claim.host, mine) {
-            faults.add(Rule::Host, Cause::Held);
-        }
+        let mine = host_asked(ask, sku);
+        judge_shares(&mut faults, sku.host_share(stance.gpus), claim.host, mine);
     }
     let none = offered.iter().filter(|(_, layout)| layout.is_none());
     Verdict {

@@ -14,19 +14,19 @@ use leasehold_placement::power::{Budget, BudgetStep, Minute};
 use leasehold_placement::{End, Request, plan};
 
 /// Racks of H200 nodes that draw 10.2 kW each at most.
-fn hgx(racks: u32, per_rack: u32) -> Twice {
+pub fn hgx(racks: u32, per_rack: u32) -> Twice {
     let mut fleet = Twice::hgx(racks, per_rack);
     let skus = SkuCatalogue::built_in();
     fleet.describe(skus.get(&"h200".parse().unwrap()).unwrap().clone());
     fleet
 }
 
-fn budget(fleet: &mut Twice, unit: &str, watts: u64) {
+pub fn budget(fleet: &mut Twice, unit: &str, watts: u64) {
     let budget = Budget::constant(MilliWatts::from_watts(watts));
     fleet.cell.set_budget(&unit.parse().unwrap(), Some(budget));
 }
 
-fn nodes(count: u32) -> Request {
+pub fn nodes(count: u32) -> Request {
     asks(Shape::nodes(count))
 }
 
@@ -48,7 +48,7 @@ fn a_gang_that_lacks_watts_is_told_where_and_which_cap_would_fit() {
     let decision = plan(&fleet.cell, &nodes(4), &POLICY, hour(0));
     insta::assert_snapshot!(told(decision.why()), @r#"
     wait: 4 of 4 nodes fit
-      short of unit by 1
+      short of watts by 5800
     PowerBudget: power budgets allow 3 of the 4 nodes asked together
     goes on when LowerCap { gpu_cap_watts: 518 }
     goes on when PowerFreed { unit: "hall-a", watts: 5800 }
@@ -82,7 +82,7 @@ fn a_lease_waits_until_the_budget_rises() {
     insta::assert_snapshot!(told(decision.why()), @r#"
     wait: 0 of 1 nodes fit
       1 fail PowerBudget
-      short of nodes by 1
+      short of watts by 5200
     PowerBudget: no node of sku h200 is free; 1 that would do are below a power budget that is used up
     goes on when PowerFreed { unit: "hall-a", watts: 5200 }
     could start at 1970-01-01T03:00:00.000Z
@@ -137,16 +137,18 @@ fn a_floor_of_whole_domains_sends_small_leases_into_one_that_is_broken() {
     goes to hall-b/row-1/nvl-1/d0: nodes 3,5, score 0 0 0 0 0 3
     ");
     let three = plan(&fleet.cell, &of_gb200(nodes(3)), &policy, hour(0));
-    insta::assert_snapshot!(told(three.why()), @r"
+    insta::assert_snapshot!(told(three.why()), @r#"
     wait: 2 of 9 nodes fit
       1 fail GpusTaken
       6 fail Reserved
       short of nodes by 1
+      short of kept_domains by 1
     ReservationOnly: 2 of the 3 nodes asked are free; 6 that would do are kept for the other side, or more than this side may have
     Capacity: 2 of the 3 nodes asked are free; 1 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
+    goes on when FloorLowered { side: Internal, sku: "gb200", nodes: 0, domains: 1 }
     could start at 1970-01-01T02:10:00.000Z
-    ");
+    "#);
     let internal = of(Side::Internal, of_gb200(nodes(6)));
     assert!(
         plan(&fleet.cell, &internal, &policy, hour(0))
@@ -253,8 +255,8 @@ fn cpu_beyond_the_share_of_its_gpus_is_a_hard_limit() {
     insta::assert_snapshot!(told(decision.why()), @r"
     wait: 0 of 1 nodes fit
       1 fail HostTaken
-      short of nodes by 1
-    Capacity: no node can give 1 gpu; 1 that would do are held or booked
+      short of cpu_milli by 4000
+    Capacity: no node can give 1 gpu; 1 that would do are short of free CPU
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
     ");

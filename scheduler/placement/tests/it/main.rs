@@ -27,6 +27,8 @@ mod limits;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod reasons;
+#[cfg(test)]
 mod reclaim;
 #[cfg(test)]
 mod sides;
