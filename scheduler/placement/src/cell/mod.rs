@@ -4,8 +4,9 @@
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
 //! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
 //! somebody else is. `carved` files nodes with slices of GPUs let. `stance` is how a node stands now,
-//! `ahead` how it will before each booking to come, `passes` when it is made clean, `pool` which nodes
-//! are packed together, and `index` what decisions look up in all of that.
+//! `ahead` how it will before each booking to come, `passes` when it is made clean, `queue` which hours
+//! are left for that and `recount` who has them when all are counted again, `pool` which nodes are packed
+//! together, and `index` what decisions look up in all of that.
 //! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
 mod ahead;
@@ -20,6 +21,8 @@ mod node;
 mod passes;
 mod plain;
 mod pool;
+mod queue;
+mod recount;
 mod stance;
 
 pub use book_error::BookError;

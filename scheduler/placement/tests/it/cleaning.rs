@@ -1,14 +1,14 @@
 //! Cleaning that has to wait for its hour, as stories.
 
 use crate::fleet::{POLICY, Twice, asks, hour, of};
-use crate::happenings::{Op, op, played_by};
+use crate::happenings::{Op, op, played_if, step, steps};
 use crate::stories::told;
-use leasehold_common::class::Side;
+use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::Shape;
-use leasehold_common::time::Span;
+use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Prefix;
-use leasehold_placement::{BookError, End, Policy, Request, plan};
+use leasehold_placement::{BookError, Booking, End, Policy, Request, plan};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -92,6 +92,111 @@ fn a_lease_goes_nowhere_that_cannot_be_cleaned_before_the_next_has_it() {
     fleet.cell.check();
 }
 
+/// The day's hours and minutes.
+fn at(hours: u64, minutes: u64) -> Timestamp {
+    hour(hours) + Span::from_mins(minutes)
+}
+
+/// A lease of whole nodes, for one of two accounts.
+fn whole(account: &str, nodes: &[u32], from: Timestamp, to: Timestamp, lease: LeaseId) -> Booking {
+    Booking {
+        lease,
+        account: account.parse().unwrap(),
+        class: Class::OnDemand,
+        from,
+        to: Some(to),
+        nodes: nodes.iter().copied().map(NodeIndex).collect(),
+        gpus: [].into(),
+        slices: [].into(),
+        host: None,
+        gpu_cap_watts: None,
+    }
+}
+
+/// Two nodes of one lease, of which somebody waits for the second, and two that end before it.
+fn somebody_waits_for_the_second_node() -> (Twice, LeaseId) {
+    let mut fleet = Twice::hgx(1, 5);
+    let policy = Policy {
+        turnaround: Span::from_mins(30),
+        ..rate(1)
+    };
+    fleet.adopt(&policy);
+    let mut book = |account: &str, nodes: &[u32], from, to| {
+        let lease = fleet.next_lease();
+        fleet
+            .book(whole(account, nodes, from, to, lease))
+            .map(|()| lease)
+            .unwrap()
+    };
+    book("globex", &[2], hour(0), at(16, 15));
+    book("globex", &[3], hour(0), at(17, 10));
+    let pair = book("acme", &[0, 1], hour(0), hour(18));
+    // As a new leader reads it, whatever the hours were when it was booked.
+    let next = whole("globex", &[1], at(18, 30), hour(22), fleet.next_lease());
+    fleet.cell.book_again(next).unwrap();
+    fleet.cell.recount_passes();
+    (fleet, pair)
+}
+
+#[test]
+fn a_lease_that_ends_sooner_is_cleaned_no_later_anywhere() {
+    let (mut fleet, pair) = somebody_waits_for_the_second_node();
+    let pass = |fleet: &Twice, node| {
+        let mut passes = fleet.cell.passes();
+        let found = passes.find(|(of, _)| *of == (pair, NodeIndex(node)));
+        found.map(|(_, at)| at).unwrap()
+    };
+    assert_eq!(
+        [pass(&fleet, 0), pass(&fleet, 1)],
+        [hour(19), hour(18)],
+        "first the node that somebody waits for"
+    );
+    fleet.set_end(pair, Some(at(16, 10))).unwrap();
+    assert_eq!(
+        [pass(&fleet, 0), pass(&fleet, 1)],
+        [hour(19), hour(18)],
+        "the hours before are full"
+    );
+    fleet.cell.check();
+}
+
+/// Whether what happens leaves everybody the turnaround on a node, as whoever decides sees to: the ledger
+/// alone only asks whether a pass that has to wait is late.
+fn leaves_a_turnaround(fleet: &Twice, op: &Op) -> bool {
+    let turnaround = fleet.house().turnaround;
+    match op {
+        Op::SetEnd { lease, to } => to.is_none_or(|to| {
+            let clean = step(to) + turnaround;
+            fleet.cell.after(LeaseId(*lease), clean).is_empty()
+        }),
+        Op::Book {
+            request,
+            nodes,
+            from,
+            ..
+        } => {
+            let (from, to) = (step(*from), request.end.if_started(step(*from)));
+            let mut holds = nodes
+                .iter()
+                .flat_map(|node| fleet.cell.holds(NodeIndex(*node)));
+            holds.all(|hold| {
+                let is_before = hold.to.is_some_and(|end| end + turnaround <= from);
+                let is_after = to.is_some_and(|to| to + turnaround <= hold.from);
+                is_before || is_after
+            })
+        }
+        Op::Admit { .. }
+        | Op::Remove { .. }
+        | Op::Condition { .. }
+        | Op::Place { .. }
+        | Op::Unbook { .. }
+        | Op::End { .. }
+        | Op::Release { .. }
+        | Op::Pass { .. }
+        | Op::Budget { .. } => true,
+    }
+}
+
 proptest! {
     #[test]
     fn no_hour_has_more_passes_than_it_has_room_for_and_nobody_gets_hardware_before_its_pass(
@@ -102,37 +207,52 @@ proptest! {
             sanitising_per_hour: [(Prefix::cell(), rate)].into(),
             ..POLICY
         };
-        // What is booked over the planner's head is booked whatever the rate.
-        let planned = ops.into_iter().filter(|op| {
-            !matches!(op, Op::Book { .. } | Op::SetEnd { .. })
-        });
-        let (mut fleet, _) = played_by(planned.collect(), &policy);
-        for leader in ["this", "the next"] {
-            let mut hours: BTreeMap<i64, u32> = BTreeMap::new();
-            for (_, pass) in fleet.cell.passes() {
-                *hours.entry(pass.unix_ms() / 3_600_000).or_default() += 1;
+        let (mut fleet, _) = played_if(ops, &policy, leaves_a_turnaround);
+        are_clean_in_time(&fleet, &policy, rate)?;
+        fleet.cell.recount_passes();
+        are_clean_in_time(&fleet, &policy, rate)?;
+        // What ends sooner is always free.
+        let ends = fleet.plain.bookings.clone();
+        for booked in ends.iter().filter(|booked| !booked.awaiting_return) {
+            let Booking { lease, from, to, .. } = booked.booking;
+            let sooner = to.map_or(from + steps(1), |to| to - steps(1));
+            if sooner > from {
+                prop_assert_eq!(fleet.set_end(lease, Some(sooner)), Ok(()));
             }
-            prop_assert!(hours.values().all(|passes| *passes <= rate), "{} {:?}", leader, hours);
-            // Slices of one GPU are not each other's hardware.
-            let has_slices = |lease: LeaseId, node: NodeIndex| {
-                let mut booked = fleet.plain.bookings.iter().map(|booked| &booked.booking);
-                booked.any(|b| b.lease == lease && b.slices.contains_key(&node))
-            };
-            for node in fleet.plain.nodes.keys() {
-                let holds: Vec<_> = fleet.cell.holds(*node).collect();
-                for (at, hold) in holds.iter().enumerate() {
-                    for next in &holds[at + 1..] {
-                        let are_apart = [hold, next].iter().all(|h| has_slices(h.lease, *node));
-                        let meet = !are_apart && !hold.slots.common(next.slots).is_empty();
-                        let is_clean = hold.pass.is_some_and(|p| p + policy.turnaround <= next.from);
-                        // A lease that was ended before its start has no time.
-                        let is_over = hold.awaiting_return || next.awaiting_return;
-                        prop_assert!(!meet || is_over || is_clean, "{}", leader);
-                    }
-                }
+        }
+        are_clean_in_time(&fleet, &policy, rate)?;
+        fleet.cell.recount_passes();
+        are_clean_in_time(&fleet, &policy, rate)?;
+    }
+}
+
+/// Whether no hour has more passes than it has room for, and nobody has hardware before its pass.
+fn are_clean_in_time(fleet: &Twice, policy: &Policy, rate: u32) -> Result<(), TestCaseError> {
+    let mut hours: BTreeMap<i64, u32> = BTreeMap::new();
+    for (_, pass) in fleet.cell.passes() {
+        *hours.entry(pass.unix_ms() / 3_600_000).or_default() += 1;
+    }
+    prop_assert!(hours.values().all(|passes| *passes <= rate), "{hours:?}");
+    // Slices of one GPU are not each other's hardware.
+    let has_slices = |lease: LeaseId, node: NodeIndex| {
+        let mut booked = fleet.plain.bookings.iter().map(|booked| &booked.booking);
+        booked.any(|b| b.lease == lease && b.slices.contains_key(&node))
+    };
+    for node in fleet.plain.nodes.keys() {
+        let holds: Vec<_> = fleet.cell.holds(*node).collect();
+        for (at, hold) in holds.iter().enumerate() {
+            for next in &holds[at + 1..] {
+                let are_apart = [hold, next].iter().all(|h| has_slices(h.lease, *node));
+                let meet = !are_apart && !hold.slots.common(next.slots).is_empty();
+                let is_clean = hold
+                    .pass
+                    .is_some_and(|p| p + policy.turnaround <= next.from);
+                // A lease that was ended before its start has no time.
+                let is_over = hold.awaiting_return || next.awaiting_return;
+                prop_assert!(!meet || is_over || is_clean);
             }
-            fleet.cell.check();
-            fleet.cell.recount_passes();
         }
     }
+    fleet.cell.check();
+    Ok(())
 }

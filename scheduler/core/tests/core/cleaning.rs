@@ -1,0 +1,75 @@
+//! Leases whose hardware can only be cleaned at so many nodes an hour.
+
+use crate::fixture::{Cell, MORNING, minutes, node, nodes, wish};
+use leasehold_common::api::{CreateLease, CreateMaintenance, EndLease, SetPolicy};
+use leasehold_common::ids::LeaseId;
+use leasehold_common::lease::LeaseState as S;
+use leasehold_common::policy::Policy;
+use leasehold_common::time::Timestamp;
+use leasehold_core::command::Command;
+
+/// The hour and minute of the day; stories begin at 14:13.
+fn at(hours: u64, mins: u64) -> Timestamp {
+    let begun = MORNING.unix_ms() / 3_600_000 - 14;
+    Timestamp::from_unix_ms(begun * 3_600_000) + minutes(hours * 60 + mins)
+}
+
+fn until(count: u32, to: Timestamp) -> CreateLease {
+    CreateLease {
+        length: None,
+        until: Some(to),
+        ..wish(nodes(count))
+    }
+}
+
+fn set(text: &str) -> Command {
+    Command::SetPolicy(SetPolicy {
+        policy: Policy::from_text(text).unwrap(),
+        why: None,
+    })
+}
+
+const NO_RATE: &str = "turnaround = \"30m\"";
+const ONE_AN_HOUR: &str = "turnaround = \"30m\"\nsanitising_per_hour = { \"/\" = 1 }";
+
+/// A lease of two nodes until 18:00, of which somebody has the second from 18:30 on, and two that end
+/// before it. The hours from 16:00 to 20:00 are full.
+fn somebody_waits_for_the_second_node(cell: &mut Cell) -> LeaseId {
+    cell.ask(set(NO_RATE)).unwrap();
+    let pair = cell.lease(until(2, at(18, 0)));
+    cell.lease(until(1, at(16, 15)));
+    cell.lease(until(1, at(17, 10)));
+    for n in [0, 2, 3] {
+        let keep = CreateMaintenance {
+            nodes: node(n).to_string(),
+            from: Some(at(18, 45)),
+            to: at(23, 0),
+            reason: "a fan".into(),
+        };
+        cell.ask(Command::CreateMaintenance(keep)).unwrap();
+    }
+    let next = cell.lease(CreateLease {
+        account: "globex".parse().unwrap(),
+        start: Some(at(18, 30)),
+        ..wish(nodes(1))
+    });
+    assert_eq!(cell.state_of(next), S::Scheduled);
+    cell.ask(set(ONE_AN_HOUR)).unwrap();
+    cell.agents_answer([0, 1, 2, 3]);
+    pair
+}
+
+#[test]
+fn a_lease_can_be_ended_sooner_whatever_its_nodes_have_to_wait_for() {
+    let mut cell = Cell::of(4);
+    let pair = somebody_waits_for_the_second_node(&mut cell);
+    cell.now = at(14, 20);
+    cell.tell([]);
+    let end = EndLease {
+        now: false,
+        confirm_gpus: None,
+    };
+    cell.ask(Command::EndLease(pair, end)).unwrap();
+    assert_eq!(cell.state_of(pair), S::Draining);
+    assert_eq!(cell.record(pair).access_end, Some(at(16, 20)));
+}
