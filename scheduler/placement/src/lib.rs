@@ -56,7 +56,7 @@ pub mod plan;
 pub mod power;
 mod request;
 
-pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
+pub use cell::{BookError, Booked, Booking, Cell, Hold, Lifted, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
 pub use leasehold_common::policy::Policy;
 pub use plan::{

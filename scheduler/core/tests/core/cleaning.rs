@@ -1,12 +1,12 @@
 //! Leases whose hardware can only be cleaned at so many nodes an hour.
 
 use crate::fixture::{Cell, MORNING, minutes, node, nodes, wish};
-use leasehold_common::api::{CreateLease, CreateMaintenance, EndLease, SetPolicy};
+use leasehold_common::api::{CreateLease, CreateMaintenance, EndLease, ReplaceNode, SetPolicy};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::LeaseState as S;
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
-use leasehold_core::command::Command;
+use leasehold_core::command::{Command, Write};
 
 /// The hour and minute of the day; stories begin at 14:13.
 fn at(hours: u64, mins: u64) -> Timestamp {
@@ -65,11 +65,42 @@ fn a_lease_can_be_ended_sooner_whatever_its_nodes_have_to_wait_for() {
     let pair = somebody_waits_for_the_second_node(&mut cell);
     cell.now = at(14, 20);
     cell.tell([]);
-    let end = EndLease {
-        now: false,
-        confirm_gpus: None,
-    };
-    cell.ask(Command::EndLease(pair, end)).unwrap();
+    cell.ask(Command::EndLease(pair, end(false))).unwrap();
     assert_eq!(cell.state_of(pair), S::Draining);
     assert_eq!(cell.record(pair).access_end, Some(at(16, 20)));
+}
+
+fn end(now: bool) -> EndLease {
+    EndLease {
+        now,
+        confirm_gpus: None,
+    }
+}
+
+#[test]
+fn who_only_asks_for_another_node_leaves_everybody_their_hour() {
+    let mut cell = Cell::of(2);
+    cell.ask(set(ONE_AN_HOUR)).unwrap();
+    let first = cell.lease(until(1, at(16, 15)));
+    let lease = cell.lease(until(1, at(16, 20)));
+    cell.agents_answer([0, 1]);
+    // The hour before is free now, and nobody moves to it.
+    cell.ask(Command::EndLease(first, end(true))).unwrap();
+    let earliest = |cell: &mut Cell| {
+        let why = cell.would_be(wish(nodes(1))).explanation.unwrap();
+        why.earliest
+    };
+    assert_eq!(earliest(&mut cell), Some(at(17, 30)));
+    let wish = ReplaceNode {
+        node: node(1),
+        reason: None,
+    };
+    cell.write(Write {
+        command: Command::ReplaceNode(lease, wish),
+        idempotency: None,
+        dry_run: true,
+        if_match: None,
+    })
+    .unwrap_err();
+    assert_eq!(earliest(&mut cell), Some(at(17, 30)));
 }

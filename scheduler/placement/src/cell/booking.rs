@@ -68,7 +68,7 @@ impl Cell {
             booking,
             awaiting_return: false,
         };
-        self.add(booked, None)
+        self.add(booked, None, &Begins::new())
     }
 
     /// Books again what was decided and stored, in whatever order it is read, as when a scheduler
@@ -78,12 +78,16 @@ impl Cell {
     /// # Errors
     /// As for [`Cell::book`], where no policy could have allowed it.
     pub fn book_again(&mut self, booking: Booking) -> Result<(), BookError> {
+        self.add_again(booking, &Begins::new())
+    }
+
+    pub(super) fn add_again(&mut self, booking: Booking, kept: &Begins) -> Result<(), BookError> {
         check_times(&booking, booking.to)?;
         let booked = Booked {
             booking,
             awaiting_return: false,
         };
-        self.add(booked, Some(LOOSEST))
+        self.add(booked, Some(LOOSEST), kept)
     }
 
     /// Books hardware for a lease that ended at `at`, as when a scheduler starts: the same as
@@ -97,7 +101,7 @@ impl Cell {
             booking,
             awaiting_return: true,
         };
-        self.add(booked, Some(LOOSEST))
+        self.add(booked, Some(LOOSEST), &Begins::new())
     }
 
     /// Takes a whole booking away; nothing happens where there is none.
@@ -260,8 +264,14 @@ impl Cell {
         }
     }
 
-    /// Enters a booking. Hardware is kept apart as it is by the policy, if nothing else is said.
-    fn add(&mut self, booked: Booked, apart: Option<Isolation>) -> Result<(), BookError> {
+    /// Enters a booking. Hardware is kept apart as it is by the policy, if nothing else is said; where
+    /// hours are kept for its nodes they are cleaned in those.
+    pub(super) fn add(
+        &mut self,
+        booked: Booked,
+        apart: Option<Isolation>,
+        kept: &Begins,
+    ) -> Result<(), BookError> {
         let booking = &booked.booking;
         let lease = booking.lease;
         if self.bookings.contains_key(&lease) {
@@ -280,7 +290,7 @@ impl Cell {
             let times = (booking.from, booking.to);
             self.check_beside(index, booking, &pieces, times, apart)?;
         }
-        let begins = self.passes_of_new(booking, &Begins::new());
+        let begins = self.passes_from(booking, booking.to, kept);
         if apart.is_none() {
             self.check_clean_before(booking)?;
             self.check_clean_after(booking, booking.to, &begins)?;

@@ -2,8 +2,8 @@
 //! has it when.
 //!
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
-//! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
-//! somebody else is. `carved` files nodes with slices of GPUs let. `stance` is how a node stands now,
+//! on it, `booking` what a lease has and the only code that changes holds, `lifted` puts
+//! back what was taken out for a while. `beside` is who may be where somebody else is. `carved` files nodes with slices of GPUs let. `stance` is how a node stands now,
 //! `ahead` how it will before each booking to come, `passes` when it is made clean, `queue` which hours
 //! are left for that and `recount` who has them when all are counted again, `pool` which nodes are packed
 //! together, and `index` what decisions look up in all of that.
@@ -17,6 +17,7 @@ mod carved;
 mod check;
 mod grid;
 mod index;
+mod lifted;
 mod node;
 mod passes;
 mod plain;
@@ -27,6 +28,7 @@ mod stance;
 
 pub use book_error::BookError;
 pub use booking::{Booked, Booking};
+pub use lifted::Lifted;
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
 pub(crate) use ahead::{ByNext, Outlook};

@@ -131,30 +131,24 @@ impl Cell {
         }
     }
 
-    /// When cleaning begins on each node of a booking that is made now, the nodes first that somebody
-    /// waits for soonest; those that keep a pass keep it.
-    pub(super) fn passes_of_new(&self, booking: &Booking, kept: &Begins) -> Begins {
-        self.passes_from(booking, booking.to, kept, false)
-    }
-
     /// When cleaning begins on each node of a booking that gets another end. Where that comes sooner no
     /// pass begins later than it did, so that nobody who waits for one waits longer.
     pub(super) fn passes_until(&self, booking: &Booking, to: Option<Timestamp>) -> Begins {
         if is_later(booking.to, to) {
-            self.passes_from(booking, to, &Begins::new(), true)
+            self.passes_from(booking, to, &Begins::new())
         } else {
             self.passes_sooner(booking, to)
         }
     }
 
-    /// One node after the other takes the first hour with room, as if the passes that the booking has
-    /// were taken back before.
-    fn passes_from(
+    /// When cleaning begins on each node of a booking that ends then, as if the passes that it has were
+    /// taken back before: nodes for which an hour is kept keep that, and of the others one after the other
+    /// takes the first with room.
+    pub(super) fn passes_from(
         &self,
         booking: &Booking,
         to: Option<Timestamp>,
         kept: &Begins,
-        is_booked: bool,
     ) -> Begins {
         let mut begins = Begins::new();
         let Some(to) = to.filter(|_| self.is_washing() && booking.is_let()) else {
@@ -162,8 +156,7 @@ impl Cell {
         };
         let mut queue = Queue::new(self, to);
         for index in booking.nodes.iter() {
-            let own = self.pass_of(booking.lease, index);
-            if let Some(own) = own.filter(|_| is_booked) {
+            if let Some(own) = self.pass_of(booking.lease, index) {
                 queue.give(index, own);
             }
             if let Some(pass) = kept.get(&index).filter(|pass| **pass >= to) {
@@ -260,7 +253,7 @@ impl Cell {
         }
     }
 
-    fn pass_of(&self, lease: LeaseId, index: NodeIndex) -> Option<Timestamp> {
+    pub(super) fn pass_of(&self, lease: LeaseId, index: NodeIndex) -> Option<Timestamp> {
         let mut holds = self.holds(index);
         holds.find(|hold| hold.lease == lease)?.pass
     }

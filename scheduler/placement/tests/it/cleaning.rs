@@ -160,6 +160,27 @@ fn a_lease_that_ends_sooner_is_cleaned_no_later_anywhere() {
     fleet.cell.check();
 }
 
+#[test]
+fn what_is_taken_out_and_put_back_is_cleaned_when_it_was_to_be() {
+    let (mut fleet, pair) = somebody_waits_for_the_second_node();
+    // The hour from 16:00 on is free now.
+    fleet.unbook(LeaseId(1));
+    let passes = |fleet: &Twice| fleet.cell.passes().collect::<BTreeMap<_, _>>();
+    let before = passes(&fleet);
+    let lifted = fleet.cell.lift(pair).unwrap();
+    fleet.cell.put_back(lifted).unwrap();
+    assert_eq!(passes(&fleet), before);
+
+    let as_booked = fleet.cell.as_booked(pair).unwrap();
+    let instead = whole("acme", &[0, 4], hour(0), hour(18), pair);
+    fleet.cell.unbook(pair);
+    fleet.cell.book_instead(instead, &as_booked).unwrap();
+    let after = passes(&fleet);
+    let [stays, comes] = [0, 4].map(|node| after[&(pair, NodeIndex(node))]);
+    assert_eq!((stays, comes), (hour(19), hour(18)));
+    fleet.cell.check();
+}
+
 /// Whether what happens leaves everybody the turnaround on a node, as whoever decides sees to: the ledger
 /// alone only asks whether a pass that has to wait is late.
 fn leaves_a_turnaround(fleet: &Twice, op: &Op) -> bool {
