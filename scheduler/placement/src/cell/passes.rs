@@ -19,7 +19,7 @@ use super::carved::Piece;
 use super::node::Hold;
 use super::queue::Queue;
 use super::{Cell, Node};
-use crate::power::{Hour, Passes, UnitId};
+use crate::power::{Hour, Passes, UnitId, last_hour};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::policy::{Isolation, Policy};
@@ -99,20 +99,14 @@ impl Cell {
     /// many nodes, whichever the others are: each hour has room for as many of them as the fullest place
     /// above this node has.
     pub(crate) fn last_pass(&self, node: NodeIndex, end: Timestamp, nodes: u32) -> Timestamp {
-        let mut hour = Hour::containing(end);
-        let mut left = nodes;
-        loop {
-            let room = self
-                .places_above(node)
-                .map(|passes| passes.room(hour))
-                .min();
-            let room = room.unwrap_or(u32::MAX);
-            if room >= left {
-                return end.max(hour.begins());
-            }
-            left -= room;
-            hour = hour.next();
-        }
+        let places: Vec<&Passes> = self.places_above(node).collect();
+        let last = last_hour(&places, Hour::containing(end), nodes);
+        end.max(last.begins())
+    }
+
+    /// The smallest place with a rate above a node: where that is the same, so are all others above.
+    pub(crate) fn smallest_rated(&self, node: NodeIndex) -> Option<UnitId> {
+        self.rated_above(node).next()
     }
 
     pub(super) fn adopt_rates(&mut self, policy: &Policy) {

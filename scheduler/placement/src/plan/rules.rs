@@ -86,15 +86,11 @@ pub(super) fn judge_outlook(outlook: &Outlook, ask: &Ask<'_>) -> Faults {
 
 /// Judges one node of the right SKU.
 pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
-    if ask.cell.is_washing() {
-        judge_on(node, stance, &ask.on(node.index))
-    } else {
-        judge_on(node, stance, ask)
-    }
+    judge_on(node, stance, &ask.on(node.index))
 }
 
 /// The same, where it is known when the node would be cleaned after the lease.
-fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+pub(super) fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     if let Some(wish) = &ask.wish {
         return judge_slices(wish, node, stance, ask);
     }

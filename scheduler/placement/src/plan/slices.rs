@@ -147,10 +147,11 @@ impl Claim {
     }
 }
 
-/// The GPUs of a node that slices can be on, for somebody in a window, healthy and not let whole.
-pub(super) fn offered_on(ask: &Ask<'_>, node: NodeIndex) -> Vec<Offered> {
+/// The GPUs of a node that slices can be on, for somebody in a window, healthy and not let whole; the ask
+/// knows when the node would be clean.
+pub(super) fn offered(ask: &Ask<'_>, node: NodeIndex) -> Vec<Offered> {
     let (known, stance) = ask.look(node);
-    let (claim, _, _) = claim(known, &ask.on(node), &mut Faults::default());
+    let (claim, _, _) = claim(known, ask, &mut Faults::default());
     claim.offered(stance, Only::All)
 }
 
@@ -284,7 +285,7 @@ impl Spot {
     /// Where slices go on a node that they fit.
     pub(super) fn on(ask: &Ask<'_>, node: NodeIndex) -> Option<Self> {
         let wish = ask.wish.as_ref()?;
-        let on = choose(wish.geometry, &offered_on(ask, node), &wish.wanted)?;
+        let on = choose(wish.geometry, &offered(&ask.on(node), node), &wish.wanted)?;
         let slices = on.gpus.iter().flat_map(|gpu| {
             gpu.instances.iter().map(|one| Slice {
                 gpu: gpu.slot,

@@ -92,6 +92,40 @@ impl Passes {
     }
 }
 
+/// The hour in which the last of so many passes starts that start one after the other from an hour on, as
+/// early as all of these places have room. Only hours with passes are looked at: between and after them
+/// each has room for as many as the smallest rate.
+pub fn last_hour(places: &[&Passes], from: Hour, count: u32) -> Hour {
+    let Some(rate) = places.iter().map(|place| place.per_hour).min() else {
+        return from;
+    };
+    let room = |hour| places.iter().map(|place| place.room(hour)).min();
+    let (mut hour, mut left) = (from, count);
+    let mut booked: Vec<_> = places
+        .iter()
+        .map(|place| place.booked.range(from..).map(|(hour, _)| *hour).peekable())
+        .collect();
+    while let Some(next) = booked.iter_mut().filter_map(|b| b.peek().copied()).min() {
+        let before = (next.0 - hour.0).saturating_mul(rate);
+        let here = room(next).unwrap_or(0);
+        if left <= before {
+            break;
+        }
+        left -= before;
+        if left <= here {
+            return next;
+        }
+        left -= here;
+        hour = next.next();
+        for hours in &mut booked {
+            let _ = hours.next_if_eq(&next);
+        }
+    }
+    // Where there is no rate at all there is no such hour.
+    let hours = left.saturating_sub(1).checked_div(rate);
+    Hour(hours.map_or(u32::MAX, |hours| hour.0.saturating_add(hours)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +157,45 @@ mod tests {
         let ten_past = Timestamp::EPOCH + Span::from_mins(9 * 60 + 10);
         assert_eq!(Hour::containing(ten_past), NINE);
         assert_eq!(Hour::containing(NINE.begins()), NINE);
+    }
+
+    #[test]
+    fn the_last_of_many_starts_where_hour_after_hour_would_have_it() {
+        // The same, one hour after the other.
+        let slowly = |places: &[&Passes], from: Hour, count: u32| {
+            let (mut hour, mut left) = (from, count);
+            loop {
+                let room = places.iter().map(|place| place.room(hour)).min();
+                match left.checked_sub(room.unwrap_or(u32::MAX)) {
+                    None | Some(0) => return hour,
+                    Some(more) => left = more,
+                }
+                hour = hour.next();
+            }
+        };
+        let (mut hall, mut cell) = (Passes::new(2), Passes::new(3));
+        for (hour, passes) in [(9, 1), (10, 2), (14, 2)] {
+            hall.book(Hour(hour), passes);
+        }
+        for (hour, passes) in [(9, 3), (12, 2), (13, 5), (20, 1)] {
+            cell.book(Hour(hour), passes);
+        }
+        for from in (8..22).map(Hour) {
+            for count in 0..30 {
+                for places in [&[&hall, &cell][..], &[&hall], &[&cell], &[]] {
+                    let last = last_hour(places, from, count);
+                    assert_eq!(last, slowly(places, from, count), "{from:?} {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_start_there_is_no_hour() {
+        let none = Passes::new(0);
+        assert_eq!(last_hour(&[&none], NINE, 1), Hour(u32::MAX));
+        let one = Passes::new(1);
+        assert_eq!(last_hour(&[&one], NINE, u32::MAX), Hour(u32::MAX));
+        assert_eq!(last_hour(&[&one], NINE, 1 << 30), Hour(8 + (1 << 30)));
     }
 }

@@ -6,9 +6,10 @@ use crate::stories::told;
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::Shape;
+use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Prefix;
-use leasehold_placement::{BookError, Booking, End, Policy, Request, plan};
+use leasehold_placement::{BookError, Booking, End, Gang, Policy, Request, plan, replace};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -179,6 +180,53 @@ fn what_is_taken_out_and_put_back_is_cleaned_when_it_was_to_be() {
     let [stays, comes] = [0, 4].map(|node| after[&(pair, NodeIndex(node))]);
     assert_eq!((stays, comes), (hour(19), hour(18)));
     fleet.cell.check();
+}
+
+#[test]
+fn a_node_in_the_place_of_another_is_cleaned_as_one_and_not_as_all_there_are() {
+    let mut fleet = Twice::hgx(1, 4);
+    let policy = rate(1);
+    fleet.adopt(&policy);
+    let request = asks(Shape::nodes(1));
+    let lease = fleet.next_lease();
+    fleet
+        .book(whole("acme", &[0], hour(0), hour(2), lease))
+        .unwrap();
+    let others = [(1, hour(4)), (2, hour(0)), (3, hour(0))];
+    for (node, from) in others {
+        let other = fleet.next_lease();
+        fleet
+            .book(whole("globex", &[node], from, hour(9), other))
+            .unwrap();
+    }
+    fleet.cell.release_node(lease, NodeIndex(0));
+    let gang = Gang {
+        nodes: &[NodeIndex(0)].into_iter().collect(),
+        spares: &NodeSet::new(),
+    };
+    let decision = replace(&fleet.cell, &request, gang, NodeIndex(0), &policy, hour(0));
+    let plan = decision.plan().expect("the node is free until it is clean");
+    assert!(plan.nodes.contains(NodeIndex(1)));
+}
+
+#[test]
+fn everything_below_a_place_is_cleaned_as_that_and_not_as_all_there_is() {
+    let mut fleet = Twice::hgx(3, 2);
+    let policy = rate(1);
+    fleet.adopt(&policy);
+    for node in 0..2 {
+        let next = fleet.next_lease();
+        fleet
+            .book(whole("globex", &[node], at(3, 10), hour(9), next))
+            .unwrap();
+    }
+    let prefix: Prefix = "hall-a/row-1/rack-0".parse().unwrap();
+    let unit = asks(Shape::Unit { prefix });
+    let decision = plan(&fleet.cell, &unit, &policy, hour(0));
+    assert_eq!(
+        decision.plan().expect("both are clean by then").nodes.len(),
+        2
+    );
 }
 
 /// Whether what happens leaves everybody the turnaround on a node, as whoever decides sees to: the ledger
