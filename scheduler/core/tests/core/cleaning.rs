@@ -1,7 +1,9 @@
 //! Leases whose hardware can only be cleaned at so many nodes an hour.
 
 use crate::fixture::{Cell, MORNING, minutes, node, nodes, wish};
-use leasehold_common::api::{CreateLease, CreateMaintenance, EndLease, ReplaceNode, SetPolicy};
+use leasehold_common::api::{
+    CreateLease, CreateMaintenance, EndLease, ExtendLease, ReplaceNode, SetPolicy,
+};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::LeaseState as S;
 use leasehold_common::policy::Policy;
@@ -103,4 +105,44 @@ fn who_only_asks_for_another_node_leaves_everybody_their_hour() {
     })
     .unwrap_err();
     assert_eq!(earliest(&mut cell), Some(at(17, 30)));
+}
+
+#[test]
+fn a_lease_that_would_be_cleaned_too_late_cannot_go_on_and_is_told_so_when_it_only_asks() {
+    let mut cell = Cell::of(2);
+    cell.ask(set(ONE_AN_HOUR)).unwrap();
+    let lease = cell.lease(until(1, at(15, 20)));
+    cell.lease(until(1, at(16, 10)));
+    let keep = CreateMaintenance {
+        nodes: node(1).to_string(),
+        from: Some(at(17, 0)),
+        to: at(23, 0),
+        reason: "a fan".into(),
+    };
+    cell.ask(Command::CreateMaintenance(keep)).unwrap();
+    let next = cell.lease(CreateLease {
+        account: "globex".parse().unwrap(),
+        start: Some(at(17, 0)),
+        ..wish(nodes(1))
+    });
+    let mut extend = |dry_run| {
+        let wish = ExtendLease {
+            length: None,
+            until: Some(at(16, 20)),
+        };
+        cell.write(Write {
+            command: Command::ExtendLease(lease, wish),
+            idempotency: None,
+            dry_run,
+            if_match: None,
+        })
+        .unwrap_err()
+    };
+    for dry_run in [true, false] {
+        let problem = extend(dry_run);
+        let named: Vec<_> = problem.conflicts.iter().map(|view| view.lease).collect();
+        assert_eq!(named, [Some(next)]);
+        let why = "node 0 would not be cleaned in time between lease 1 and lease 3";
+        assert!(problem.detail.contains(why), "{}", problem.detail);
+    }
 }
