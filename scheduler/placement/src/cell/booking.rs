@@ -184,8 +184,7 @@ impl Cell {
         if !booked.booking.nodes.remove(node) {
             return;
         }
-        // What has come back was cleaned or is about to be; what was never used is not.
-        let is_taken_back = !booked.awaiting_return && booked.booking.is_let();
+        let (is_over, is_let) = (booked.awaiting_return, booked.booking.is_let());
         let minutes = booked.booking.minutes();
         let load = self.load(node, &self.bookings[&lease].booking);
         let booked = self.bookings.get_mut(&lease).expect("looked at above");
@@ -196,8 +195,13 @@ impl Cell {
         }
         self.grid.spare(&[load], minutes);
         self.watch();
-        if is_taken_back && self.is_washing() {
-            self.uncount_pass_of(lease, node);
+        if self.is_washing() && is_let {
+            // What has come back was cleaned or is about to be; what was never used is not.
+            if is_over {
+                self.keep_pass_of(lease, node);
+            } else {
+                self.uncount_pass_of(lease, node);
+            }
         }
         self.held(node).drop_hold(lease);
         self.restance(node);

@@ -242,6 +242,7 @@ impl Cell {
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.grid.advance(self.now);
+        self.forget_back();
         while let Some(node) = self.index.next_to_begin(self.now) {
             self.restance(node);
         }

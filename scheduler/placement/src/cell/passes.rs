@@ -3,14 +3,17 @@
 //! Each end of a booking is one pass of cleaning on each of its nodes, the same pass that a change of
 //! sides needs. A pass begins in the hour of the end, or in the first hour after it that has room in
 //! every place above the node that has a rate; the hardware is free again a turnaround after that. A
-//! pass is counted from when the lease is booked until the booking is taken back, and for good once
-//! the hardware has come back. A booking without an end has no pass until it gets one.
+//! pass is counted from when the lease is booked until the booking is taken back, and once the hardware
+//! has come back until its hour is over. A booking without an end has no pass until it gets one.
 //!
 //! What was booked keeps its hour, so nobody who comes later delays it; where its end comes sooner it
 //! only ever moves to an hour before. Of the nodes of one lease those come first that somebody waits for
 //! soonest. A new leader, and whoever changes the rates, counts all passes again (`recount`): by earliest
 //! deadline first, which keeps every deadline that can be kept below one place (Liu and Layland, 1973).
 //! Where the rates leave too little room, what is booked behind a lease is kept and the rate is not.
+//!
+//! Of hardware that came back under another leader nothing is written down: a new one does not know which
+//! hours that had, and until they are over it may give them to others as well.
 
 use super::beside::Party;
 use super::book_error::BookError;
@@ -35,11 +38,21 @@ pub(super) type Begins = BTreeMap<NodeIndex, Timestamp>;
 pub(super) struct Washing {
     pub(super) turnaround: Span,
     pub(super) places: BTreeMap<UnitId, Passes>,
+    /// Passes of hardware that is back, as long as their hour is not over: nothing else knows of them. By
+    /// the place the node stood in.
+    pub(super) back: BTreeMap<(Hour, UnitId), u32>,
 }
 
 impl Washing {
     fn is_bounded(&self) -> bool {
         !self.places.is_empty()
+    }
+
+    /// Whether these places have these rates, and no other has one.
+    fn is_as(&self, rates: impl Iterator<Item = (UnitId, u32)>) -> bool {
+        let mine = self.places.iter();
+        mine.map(|(unit, passes)| (*unit, passes.per_hour()))
+            .eq(rates)
     }
 }
 
@@ -111,15 +124,20 @@ impl Cell {
 
     pub(super) fn adopt_rates(&mut self, policy: &Policy) {
         let rates = &policy.sanitising_per_hour;
+        let places: BTreeMap<UnitId, Passes> = rates
+            .iter()
+            .map(|(place, rate)| (self.grid.unit(place), Passes::new(*rate)))
+            .collect();
+        let is_as_before = self.washing.turnaround == policy.turnaround
+            && self
+                .washing
+                .is_as(places.iter().map(|(unit, new)| (*unit, new.per_hour())));
+        if is_as_before {
+            return;
+        }
         let was_bounded = self.is_washing();
-        let places = rates.iter().map(|(place, rate)| {
-            let unit = self.grid.unit(place);
-            (unit, Passes::new(*rate))
-        });
-        self.washing = Washing {
-            places: places.collect(),
-            turnaround: policy.turnaround,
-        };
+        self.washing.turnaround = policy.turnaround;
+        self.washing.places = places;
         if was_bounded || self.is_washing() {
             self.count_passes_again();
         }
@@ -340,6 +358,42 @@ impl Cell {
     pub(super) fn places_above(&self, node: NodeIndex) -> impl Iterator<Item = &Passes> {
         let rated = self.rated_above(node);
         rated.map(|unit| &self.washing.places[&unit])
+    }
+
+    /// Hardware has come back: its pass is counted without its lease from now on.
+    pub(super) fn keep_pass_of(&mut self, lease: LeaseId, index: NodeIndex) {
+        if let Some(pass) = self.pass_of(lease, index) {
+            let key = (Hour::containing(pass), self.grid.unit_of(index));
+            *self.washing.back.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Counts the passes of hardware that is back.
+    pub(super) fn count_back(&mut self) {
+        for ((hour, unit), count) in &self.washing.back {
+            for above in self.grid.above(*unit) {
+                if let Some(passes) = self.washing.places.get_mut(&above) {
+                    passes.book(*hour, *count);
+                }
+            }
+        }
+    }
+
+    /// Forgets the passes of hardware that is back whose hour is over.
+    pub(super) fn forget_back(&mut self) {
+        let present = Hour::containing(self.now);
+        while let Some(first) = self.washing.back.first_entry() {
+            let (hour, unit) = *first.key();
+            if hour >= present {
+                return;
+            }
+            let count = first.remove();
+            for above in self.grid.above(unit) {
+                if let Some(passes) = self.washing.places.get_mut(&above) {
+                    passes.unbook(hour, count);
+                }
+            }
+        }
     }
 
     pub(super) fn count_pass(&mut self, node: NodeIndex, pass: Timestamp) {

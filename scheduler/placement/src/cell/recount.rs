@@ -2,15 +2,15 @@
 //!
 //! A new leader, and whoever changes the rates, counts them in an order that follows from what is booked:
 //! hour after hour, of those that can begin in it, the ones that somebody waits for soonest; those that
-//! nobody waits for take what is left.
+//! nobody waits for take what is left. What is back of what this leader has seen keeps its hours.
 
 use super::node::Hold;
 use super::passes::Used;
 use super::{Cell, Node};
-use crate::power::{Hour, Passes};
+use crate::power::{Hour, Passes, UnitId};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The end of a lease on a node.
 type End = (Timestamp, LeaseId, NodeIndex);
@@ -28,6 +28,7 @@ impl Cell {
         for passes in self.washing.places.values_mut() {
             *passes = Passes::new(passes.per_hour());
         }
+        self.count_back();
         let (mut waited_for, mut others) = (Vec::new(), Vec::new());
         for (index, node) in self.in_order() {
             for hold in &node.holds {
@@ -94,10 +95,40 @@ impl Cell {
 
     fn set_pass(&mut self, lease: LeaseId, index: NodeIndex, pass: Timestamp) {
         let node = self.node_mut(index).expect("its holds were just seen");
-        for hold in node.holds.iter_mut().filter(|hold| hold.lease == lease) {
+        let mut holds = node.holds.iter_mut();
+        let hold = holds.find(|hold| hold.lease == lease && hold.pass != Some(pass));
+        if let Some(hold) = hold {
             hold.pass = Some(pass);
+            self.restance(index);
         }
-        self.restance(index);
+    }
+
+    /// Counts every pass from scratch.
+    ///
+    /// # Panics
+    /// Where what is kept does not agree.
+    pub(super) fn check_passes(&self) {
+        let mut counted: BTreeMap<(UnitId, Hour), u32> = BTreeMap::new();
+        let mut count = |unit: UnitId, hour, passes| {
+            for above in self.rated_from(unit) {
+                *counted.entry((above, hour)).or_default() += passes;
+            }
+        };
+        for ((_, node), pass) in self.passes() {
+            count(self.grid.unit_of(node), Hour::containing(pass), 1);
+        }
+        for ((hour, unit), passes) in &self.washing.back {
+            count(*unit, *hour, *passes);
+        }
+        let kept = self.washing.places.iter().flat_map(|(unit, passes)| {
+            let hours = passes.hours();
+            hours.map(|(hour, count)| ((*unit, hour), count))
+        });
+        assert_eq!(
+            kept.collect::<BTreeMap<_, _>>(),
+            counted,
+            "passes are counted by place and hour"
+        );
     }
 
     /// By when a pass must begin for what is booked next on the hardware. Of what is on its way back nobody

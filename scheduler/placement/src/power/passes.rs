@@ -59,6 +59,11 @@ impl Passes {
         self.booked.get(&hour).copied().unwrap_or(0)
     }
 
+    /// Every hour with some, and how many.
+    pub fn hours(&self) -> impl Iterator<Item = (Hour, u32)> {
+        self.booked.iter().map(|(hour, count)| (*hour, *count))
+    }
+
     /// How many more may start in `hour`.
     pub fn room(&self, hour: Hour) -> u32 {
         self.per_hour.saturating_sub(self.booked(hour))

@@ -183,6 +183,60 @@ fn what_is_taken_out_and_put_back_is_cleaned_when_it_was_to_be() {
 }
 
 #[test]
+fn hardware_that_is_back_has_had_its_hour_whoever_counts_again() {
+    let mut fleet = Twice::hgx(1, 2);
+    fleet.adopt(&rate(1));
+    let over = fleet.lease_on(0, 8, &asks(Shape::gpus(8)));
+    fleet.end(over, hour(2));
+    fleet.release(over, NodeIndex(0));
+    let then = |fleet: &mut Twice| {
+        let lease = fleet.next_lease();
+        let booking = whole("acme", &[1], hour(0), at(2, 30), lease);
+        fleet.book(booking).unwrap();
+        let pass = fleet.cell.passes().map(|(_, pass)| pass).next();
+        fleet.unbook(lease);
+        fleet.cell.check();
+        pass.unwrap()
+    };
+    assert_eq!(then(&mut fleet), hour(3), "one an hour");
+    fleet.adopt(&Policy {
+        turnaround: Span::from_mins(20),
+        ..rate(1)
+    });
+    assert_eq!(then(&mut fleet), hour(3), "and that was the one");
+    fleet.cell.recount_passes();
+    assert_eq!(then(&mut fleet), hour(3));
+    fleet.adopt(&rate(2));
+    assert_eq!(then(&mut fleet), at(2, 30), "two an hour");
+    fleet.adopt(&rate(1));
+    fleet.cell.advance(hour(3));
+    assert_eq!(
+        then(&mut fleet),
+        at(2, 30),
+        "nobody asks of an hour that is over"
+    );
+}
+
+#[test]
+fn a_policy_that_says_the_same_of_cleaning_leaves_everybody_their_hour() {
+    let mut fleet = Twice::hgx(1, 3);
+    let policy = rate(1);
+    fleet.adopt(&policy);
+    let first = fleet.lease_on(0, 8, &asks(Shape::gpus(8)));
+    fleet.lease_on(1, 8, &asks(Shape::gpus(8)));
+    fleet.unbook(first);
+    let passes = |fleet: &Twice| fleet.cell.passes().map(|(_, at)| at).collect::<Vec<_>>();
+    assert_eq!(passes(&fleet), [hour(3)]);
+    fleet.adopt(&Policy {
+        planned_ahead: 7,
+        ..policy
+    });
+    assert_eq!(passes(&fleet), [hour(3)]);
+    fleet.adopt(&rate(2));
+    assert_eq!(passes(&fleet), [hour(2)]);
+}
+
+#[test]
 fn a_node_in_the_place_of_another_is_cleaned_as_one_and_not_as_all_there_are() {
     let mut fleet = Twice::hgx(1, 4);
     let policy = rate(1);
