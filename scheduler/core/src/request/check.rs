@@ -59,6 +59,7 @@ impl State {
             )
         })?;
         check_shape(&wish.shape, sku)?;
+        check_within(&wish.shape, wish.within)?;
         self.check_place(&wish.shape)?;
         check_host(wish.host, sku)?;
         check_cap(wish.gpu_cap_watts, sku)?;
@@ -145,6 +146,17 @@ fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
         }
         Shape::Slices { profiles } => check_slices(profiles, sku),
         Shape::Unit { .. } => Ok(()),
+    }
+}
+
+/// Whether whole units can be as close together as asked.
+fn check_within(shape: &Shape, within: Locality) -> Result<(), Problem> {
+    match shape.whole_units() {
+        Some(level) if level > within => {
+            let allowed = format!("{level} or larger, as whole {level}s are asked for");
+            Err(Problem::field("within", within, allowed))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -325,6 +325,10 @@ fn a_lease_of_whole_racks_has_whole_racks_and_gives_up_whole_racks() {
         let refused = cell.ask(Command::CreateLease(wish(shape))).unwrap_err();
         assert_eq!(refused.field.as_deref(), Some(field));
     }
+    let mut close = wish(racks(4, Locality::Rack));
+    close.within = Locality::Domain;
+    let refused = cell.ask(Command::CreateLease(close)).unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("within"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod alike;
 mod ask;
 mod bars;
 mod classes;
+mod cleaned;
 mod earliest;
 mod faults;
 mod gang;

@@ -62,7 +62,10 @@ pub fn replace(
             },
             ..request.clone()
         };
-        let ask = Ask::new(cell, &wanted, policy, now, start);
+        let ask = Ask {
+            passes: 1,
+            ..Ask::new(cell, &wanted, policy, now, start)
+        };
         let mut survey = Survey::take(ask);
         let limits = Limits::new(ask, policy);
         let podium = candidates(&survey, &limits, gang, out, &unit);

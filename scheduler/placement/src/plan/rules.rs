@@ -87,15 +87,11 @@ pub(super) fn judge_outlook(outlook: &Outlook, ask: &Ask<'_>) -> Faults {
 
 /// Judges one node of the right SKU.
 pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
-    if ask.cell.is_washing() {
-        judge_on(node, stance, &ask.on(node.index))
-    } else {
-        judge_on(node, stance, ask)
-    }
+    judge_on(node, stance, &ask.on(node.index))
 }
 
 /// The same, where it is known when the node would be cleaned after the lease.
-fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+pub(super) fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     if let Some(wish) = &ask.wish {
         return judge_slices(wish, node, stance, ask);
     }
@@ -231,13 +227,7 @@ pub(super) fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
 }
 
 /// Leases of somebody else on a node keep all of it away, unless policy lets both be there.
-pub(super) fn judge_neighbours(
-    faults: &mut Faults,
-    ask: &Ask<'_>,
-    party: Party,
-    held: bool,
-    returning: bool,
-) {
+fn judge_neighbours(faults: &mut Faults, ask: &Ask<'_>, party: Party, held: bool, returning: bool) {
     if ask.party().may_share_node(party, ask.apart) {
         return;
     }
@@ -343,43 +333,65 @@ struct Claim {
 }
 
 fn claim(node: &Node, stance: &Stance, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
-    let window = &ask.window;
-    let mut claim = Claim {
-        held: GpuSlots::NONE,
-        returning: GpuSlots::NONE,
-        last_side: node.condition.last_side,
-        next: None,
+    let (mut held, mut returning) = (GpuSlots::NONE, GpuSlots::NONE);
+    let beside = walk(node, stance, ask, faults, |hold, is_returning| {
+        let slots = if is_returning {
+            &mut returning
+        } else {
+            &mut held
+        };
+        *slots = slots.union(hold.slots);
+    });
+    Claim {
         host: host_taken(node, stance, ask),
-    };
+        held,
+        returning,
+        last_side: beside.last_side,
+        next: beside.next,
+    }
+}
+
+/// What is before the window on a node, and after it.
+pub(super) struct Beside {
+    /// The side that it serves before.
+    pub(super) last_side: Option<Side>,
+    /// When the first booking after it begins.
+    pub(super) next: Option<Timestamp>,
+}
+
+/// Goes through what is in the way on a node in the window, each with whether it is on its way back, or as
+/// good as that: it only waits for its hour to be cleaned. Where the stance decides, it says what is held.
+pub(super) fn walk(
+    node: &Node,
+    stance: &Stance,
+    ask: &Ask<'_>,
+    faults: &mut Faults,
+    mut take: impl FnMut(&Hold, bool),
+) -> Beside {
+    let window = &ask.window;
+    let (mut last_side, mut next) = (node.condition.last_side, None);
+    let may_queue = ask.cell.is_washing() && simply(stance, ask).is_none();
     let mut is_shared = false;
     for hold in &node.holds {
-        let side = hold.side;
         if hold.from <= window.start {
-            claim.last_side = Some(side);
+            last_side = Some(hold.side);
         }
         if !ask.clashes(hold) {
             if hold.from > window.start {
-                claim.next = claim.next.or(Some(hold.from));
+                next = next.or(Some(hold.from));
             }
             continue;
         }
-        // What only waits for its hour to be cleaned is as good as on its way back.
-        let returning =
-            hold.awaiting_return || (ask.cell.is_washing() && ask.window.clashes_by_queue(hold));
-        let slots = if returning {
-            &mut claim.returning
-        } else {
-            &mut claim.held
-        };
-        *slots = slots.union(hold.slots);
-        is_shared |= side == ask.side && hold.from <= window.start;
-        judge_neighbours(faults, ask, hold.party(), !returning, returning);
+        let is_returning = hold.awaiting_return || (may_queue && window.clashes_by_queue(hold));
+        is_shared |= hold.side == ask.side && hold.from <= window.start;
+        judge_neighbours(faults, ask, hold.party(), !is_returning, is_returning);
+        take(hold, is_returning);
     }
     if is_shared && ask.apart.granularity == Granularity::Gpu {
         // A node that both sides have something of changes no side, whoever came last.
-        claim.last_side = Some(ask.side);
+        last_side = Some(ask.side);
     }
-    claim
+    Beside { last_side, next }
 }
 
 /// The most CPU and memory that leases have of a node at any instant of the window, where any of them or

@@ -119,8 +119,9 @@ impl Tally {
             one_by_one.extend(&index.involved);
         }
         let mut fit = Vec::new();
+        let mut known = Alike::new(ask);
         for node in one_by_one {
-            let verdict = self.enter_node(node, ask);
+            let verdict = self.enter_node(node, ask, &mut known);
             if verdict.faults.fits() && !ask.is_by_next(ask.look(node).1) {
                 fit.push((node, verdict));
             }
@@ -192,9 +193,9 @@ impl Tally {
         tally
     }
 
-    fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) -> Verdict {
-        let (known, stance) = ask.look(node);
-        let verdict = judge(known, stance, ask);
+    fn enter_node(&mut self, index: NodeIndex, ask: &Ask<'_>, known: &mut Alike) -> Verdict {
+        let (node, stance) = ask.look(index);
+        let verdict = known.judge(node, stance, ask);
         self.enter_judged(&verdict, stance, 1, ask);
         verdict
     }

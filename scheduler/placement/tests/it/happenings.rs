@@ -156,7 +156,8 @@ prop_compose! {
                 None => Shape::gpus(count),
             },
             sku: if other_sku { "h100" } else { "h200" }.parse().unwrap(),
-            within,
+            // Whole units are never asked for closer together than one of them is.
+            within: whole.map_or(within, |level| within.max(level)),
             start: start.map(step),
             end,
             host: host.map(|(cpus, memory_mib)| HostShare { cpu_milli: cpus * 1000, memory_mib }),
@@ -369,6 +370,15 @@ pub fn small_sku() -> Sku {
 
 /// Everything that happened happened by this policy.
 pub fn played_by(ops: Vec<Op>, policy: &Policy) -> (Twice, Timestamp) {
+    played_if(ops, policy, |_, _| true)
+}
+
+/// The same of everything that may happen to the fleet as it is then.
+pub fn played_if(
+    ops: Vec<Op>,
+    policy: &Policy,
+    may_happen: impl Fn(&Twice, &Op) -> bool,
+) -> (Twice, Timestamp) {
     let mut fleet = Twice::default();
     fleet.adopt(&only_apart(policy));
     fleet.describe(small_sku());
@@ -387,7 +397,9 @@ pub fn played_by(ops: Vec<Op>, policy: &Policy) -> (Twice, Timestamp) {
     }
     let mut now = step(2);
     for op in ops {
-        apply(&mut fleet, &mut now, op);
+        if may_happen(&fleet, &op) {
+            apply(&mut fleet, &mut now, op);
+        }
     }
     (fleet, now)
 }
