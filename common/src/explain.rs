@@ -9,7 +9,8 @@ mod reclaim;
 
 pub use reclaim::{HarmField, Reclaim, ReclaimLoser, Victim};
 
-use crate::ids::{LeaseId, MaintenanceId, NodeIndex};
+use crate::class::Side;
+use crate::ids::{LeaseId, MaintenanceId, NodeIndex, SkuName};
 use crate::lease::{Digest, GpuSlots, Slices};
 use crate::node_set::NodeSet;
 use crate::time::Timestamp;
@@ -58,6 +59,8 @@ tokens! {
         AwaitingCleanup = "AwaitingCleanup",
         /// Nodes that would do are not heard of, faulty or taken out.
         NodesUnavailable = "NodesUnavailable",
+        /// Nodes that would do are planned for leases that wait too and go first.
+        Priority = "Priority",
         /// No decision has been made yet.
         NotEvaluated = "NotEvaluated",
     }
@@ -94,11 +97,13 @@ tokens! {
         PowerBudget = "PowerBudget",
         /// It is kept for the other side, or this side has all it may have.
         Reserved = "Reserved",
+        /// Only whole units are asked for, and another node of its unit cannot be had.
+        UnitBroken = "UnitBroken",
     }
 }
 
 tokens! {
-    /// What runs out when single nodes would do but no unit holds enough of them.
+    /// What runs out.
     Dimension {
         /// Nodes that fit, over the whole cell.
         Nodes = "nodes",
@@ -106,6 +111,20 @@ tokens! {
         Unit = "unit",
         /// Watts, under the budget that is shortest.
         Watts = "watts",
+        /// GPUs, on the node that has the most free.
+        Gpus = "gpus",
+        /// Memory slices, on the node that has the most free.
+        MemorySlices = "memory_slices",
+        /// Thousandths of a hardware thread, on the node where the fewest are missing.
+        CpuMilli = "cpu_milli",
+        /// Memory in MiB, on the node where the least is missing.
+        MemoryMib = "memory_mib",
+        /// Nodes that a floor keeps for the other side, or a ceiling from this one.
+        KeptNodes = "kept_nodes",
+        /// Whole domains that a floor or a ceiling keeps.
+        KeptDomains = "kept_domains",
+        /// GPUs that are more than the account's quota leaves.
+        QuotaGpus = "quota_gpus",
     }
 }
 
@@ -179,6 +198,13 @@ pub enum Unblock {
         /// When it will, as booked.
         at: Timestamp,
     },
+    /// A lease that waits too and goes first has been and is over.
+    LeaseGoesFirst {
+        /// The lease.
+        lease: LeaseId,
+        /// When it will be over, as planned.
+        at: Timestamp,
+    },
     /// A maintenance is over.
     MaintenanceEnds {
         /// The maintenance.
@@ -203,6 +229,32 @@ pub enum Unblock {
         /// Watts missing.
         watts: u64,
     },
+    /// A floor of the other side is lowered, or leases give back what it counts.
+    FloorLowered {
+        /// The side it keeps hardware for.
+        side: Side,
+        /// Of this SKU.
+        sku: SkuName,
+        /// Nodes missing, where it is of nodes.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        nodes: u32,
+        /// Domains missing, where it is of domains.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        domains: u32,
+    },
+    /// A ceiling of this side is raised, or its leases give back what it counts.
+    CeilingRaised {
+        /// The side it bounds.
+        side: Side,
+        /// For this SKU.
+        sku: SkuName,
+        /// Nodes missing, where it is of nodes.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        nodes: u32,
+        /// Domains missing, where it is of domains.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        domains: u32,
+    },
     /// The request asks for a lower power cap for each GPU.
     LowerCap {
         /// The highest cap that would fit now, in watts.
@@ -213,6 +265,14 @@ pub enum Unblock {
         /// GPUs missing.
         gpus: u64,
     },
+    /// Something that a later version knows of.
+    #[serde(other)]
+    Unknown,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_none_of(amount: &u32) -> bool {
+    *amount == 0
 }
 
 /// Why a decision came out as it did.
@@ -229,7 +289,7 @@ pub struct Explanation {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, u32>)]
     pub filtered: BTreeMap<Filter, u32>,
-    /// What runs out although nodes fit, and by how much.
+    /// What runs out of all that a request needs, and by how much.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, u32>)]
     pub exhausted: BTreeMap<Dimension, u32>,

@@ -189,6 +189,19 @@ fn sample(gpu: &Device<'_>) -> GpuSample {
                 .of(gpu.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile)),
             recovery_action: call.of(recovery_action(gpu)),
             processes: call.of(processes(gpu)),
+            default_limit_mw: Reading::Unsupported,
+            memory_temperature: Reading::Unsupported,
+            shutdown: Reading::Unsupported,
+            clock_events: Reading::Unsupported,
+            remapped: Reading::Unsupported,
+            sram: Reading::Unsupported,
+            pcie: Reading::Unsupported,
+            pcie_replays: Reading::Unsupported,
+            nvlinks: Reading::Unsupported,
+            fabric: Reading::Unsupported,
+            mig: Reading::Unsupported,
+            persistence: Reading::Unsupported,
+            ecc_corrected: Reading::Unsupported,
         }
     };
     if lost {

@@ -2,7 +2,7 @@
 
 use super::{DriverError, DriverFacts, GpuDriver};
 use crate::clock::Clock;
-use leasehold_agent_core::sample::{Contact, GpuSample};
+use leasehold_agent_core::sample::{Contact, GpuSample, NvLinks, PcieLink, RemappedRows};
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::node::{GpuInfo, GpuProcess, Reading};
 use leasehold_common::time::Timestamp;
@@ -153,7 +153,46 @@ fn sample(gpu: &Gpu) -> GpuSample {
                 })
                 .collect()
         })),
+        default_limit_mw: reading(gpu.power_limits().map(|limits| limits.default)),
+        memory_temperature: Reading::Unsupported,
+        shutdown: reading(gpu.thresholds().map(|thresholds| thresholds.shutdown)),
+        clock_events: reading(gpu.clocks_event_reasons().map(|reasons| reasons.0)),
+        ecc_corrected: reading(
+            gpu.ecc_errors(EccSince::Volatile)
+                .map(|counts| counts.corrected),
+        ),
+        remapped: reading(gpu.remapped_rows().map(|rows| RemappedRows {
+            corrected: rows.corrected,
+            uncorrected: rows.uncorrected,
+            pending: rows.pending,
+            failed: rows.failure,
+        })),
+        sram: Reading::Unsupported,
+        pcie: reading(gpu.pcie_link().map(|link| PcieLink {
+            generation: link.generation,
+            max_generation: link.generation_max,
+            width: link.width,
+            max_width: link.width_max,
+        })),
+        pcie_replays: reading(gpu.pcie_replays().map(u64::from)),
+        nvlinks: reading(nvlinks(gpu)),
+        fabric: Reading::Unsupported,
+        mig: reading(gpu.mig_mode().map(|mode| mode.current)),
+        persistence: reading(gpu.persistence_mode()),
     }
+}
+
+/// How many links are up.
+fn nvlinks(gpu: &Gpu) -> Result<NvLinks, Fault> {
+    let mut links = NvLinks::default();
+    for link in 0..gpu.nvlink_count()? {
+        if gpu.nvlink(link)?.active {
+            links.active += 1;
+        } else {
+            links.inactive += 1;
+        }
+    }
+    Ok(links)
 }
 
 /// `00000000:1B:00.0`, where the kernel writes `0000:1b:00.0`.

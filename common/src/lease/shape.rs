@@ -1,7 +1,7 @@
 //! How much hardware, in what form.
 
 use crate::mig::MigProfile;
-use crate::topology::Prefix;
+use crate::topology::{Locality, Prefix};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +24,10 @@ pub enum Shape {
         /// without leaving the domain's NVLink memory.
         #[serde(default, skip_serializing_if = "is_zero")]
         spares: u32,
+        /// Only all of the nodes that units of this size have: whole domains, racks or rows. A unit that
+        /// has fewer nodes of the SKU than others of its size is no whole one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        whole: Option<Locality>,
     },
     /// GPUs of one node.
     Gpus {
@@ -58,6 +62,15 @@ impl Shape {
             count,
             at_least: None,
             spares: 0,
+            whole: None,
+        }
+    }
+
+    /// The size of unit of which it takes only whole ones.
+    pub const fn whole_units(&self) -> Option<Locality> {
+        match self {
+            Self::Nodes { whole, .. } => *whole,
+            Self::Gpus { .. } | Self::Slices { .. } | Self::Unit { .. } => None,
         }
     }
 
@@ -135,6 +148,7 @@ impl fmt::Display for Shape {
                 count,
                 at_least,
                 spares,
+                whole,
             } => {
                 if let Some(least) = at_least {
                     write!(f, "{least} to ")?;
@@ -142,8 +156,12 @@ impl fmt::Display for Shape {
                 let plural = if *count == 1 { "" } else { "s" };
                 write!(f, "{count} node{plural}")?;
                 match spares {
-                    0 => Ok(()),
-                    n => write!(f, " and {n} spare in each domain"),
+                    0 => {}
+                    n => write!(f, " and {n} spare in each domain")?,
+                }
+                match whole {
+                    Some(unit) => write!(f, " in whole {unit}s"),
+                    None => Ok(()),
                 }
             }
             Self::Gpus { count: 1 } => f.write_str("1 gpu"),
@@ -180,11 +198,21 @@ mod tests {
             count: 16,
             at_least: Some(12),
             spares: 1,
+            whole: None,
         };
         assert_eq!(
             gang.to_string(),
             "12 to 16 nodes and 1 spare in each domain"
         );
+        let whole = Shape::Nodes {
+            count: 36,
+            at_least: None,
+            spares: 0,
+            whole: Some(Locality::Domain),
+        };
+        assert_eq!(whole.to_string(), "36 nodes in whole domains");
+        let text = r#"{"kind":"nodes","count":36,"whole":"domain"}"#;
+        assert_eq!(serde_json::to_string(&whole).unwrap(), text);
         let all = Shape::Unit {
             prefix: Prefix::cell(),
         };

@@ -7,7 +7,7 @@ use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::LeaseRecord;
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
-use leasehold_placement::Hold;
+use leasehold_placement::{BookError, Hold};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that are named: whoever meets more has to look at the whole plan anyway.
@@ -26,7 +26,7 @@ impl State {
         };
         let holds = nodes.iter().flat_map(|node| {
             let holds = self.cell.holds(node).filter(is_then);
-            holds.map(move |hold| (node, hold))
+            holds.map(move |hold| (node, hold.lease))
         });
         self.named(holds)
     }
@@ -35,16 +35,31 @@ impl State {
     /// then, and until its hardware would be clean again.
     pub(crate) fn after_lease(&self, lease: &LeaseRecord, to: Timestamp) -> Vec<BookingView> {
         let clean = to + self.settings.policy.turnaround;
-        self.named(self.cell.after(lease.id, clean).into_iter())
+        let holds = self.cell.after(lease.id, clean).into_iter();
+        self.named(holds.map(|(node, hold)| (node, hold.lease)))
     }
 
-    fn named<'a>(&self, holds: impl Iterator<Item = (NodeIndex, &'a Hold)>) -> Vec<BookingView> {
+    /// The refusal that says what is wrong with an end of a lease, and names what is in the way.
+    pub(crate) fn cannot_go_on(
+        &self,
+        lease: &LeaseRecord,
+        until: Timestamp,
+        why: &BookError,
+    ) -> Problem {
+        let detail = format!("lease {} cannot go on until {until}: {why}", lease.id);
+        let conflicts = self.named(why.other().into_iter());
+        Problem {
+            conflicts: conflicts.into(),
+            ..Problem::new(ProblemCode::Booked, detail)
+        }
+        .about("until", until, "an end before the bookings that follow")
+        .in_state(lease.state)
+    }
+
+    fn named(&self, holds: impl Iterator<Item = (NodeIndex, LeaseId)>) -> Vec<BookingView> {
         let mut found: BTreeMap<Booker, BTreeSet<NodeIndex>> = BTreeMap::new();
-        for (node, hold) in holds {
-            found
-                .entry(Booker::of(hold.lease))
-                .or_default()
-                .insert(node);
+        for (node, lease) in holds {
+            found.entry(Booker::of(lease)).or_default().insert(node);
         }
         let found = found.into_iter().take(NAMED);
         found

@@ -91,7 +91,7 @@ impl State {
     /// A lease's slices on one of its nodes, in order of slot and start.
     pub(crate) fn slices_on(&self, lease: &LeaseRecord, index: NodeIndex) -> Vec<GrantedSlice> {
         let slices = lease
-            .segment()
+            .segment_with(index)
             .and_then(|segment| segment.slices.get(&index));
         let node = self.nodes.get(&index);
         let (Some(slices), Some(node)) = (slices, node) else {

@@ -9,7 +9,7 @@ use leasehold_common::account::Account;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{LeaseRecord, LeaseState};
 use leasehold_common::node::FleetRecord;
-use leasehold_placement::{BookError, Booking, NodeSpec};
+use leasehold_placement::{BookError, Booking, Lifted, NodeSpec};
 
 impl State {
     /// Enters or replaces an account.
@@ -99,12 +99,25 @@ impl State {
 
     /// Books what a lease was given some time ago, by whatever policy that was.
     pub(crate) fn book_again(&mut self, lease: &LeaseRecord) -> Result<(), BookError> {
-        self.book_leaving(lease);
-        match self.booking_of(lease) {
-            Some(booking) if gives_back(lease) => self.cell.book_ended(booking, lease.since),
-            Some(booking) => self.cell.book_again(booking),
-            None => Ok(()),
+        self.book_instead(lease, None)
+    }
+
+    /// The same in the place of what it had: nodes that stay are cleaned when they were to be.
+    pub(crate) fn book_instead(
+        &mut self,
+        lease: &LeaseRecord,
+        before: Option<&Lifted>,
+    ) -> Result<(), BookError> {
+        match (self.booking_of(lease), before) {
+            (Some(booking), _) if gives_back(lease) => {
+                self.cell.book_ended(booking, lease.since)?;
+            }
+            (Some(booking), Some(before)) => self.cell.book_instead(booking, before)?,
+            (Some(booking), None) => self.cell.book_again(booking)?,
+            (None, _) => {}
         }
+        self.book_leaving(lease);
+        Ok(())
     }
 
     /// What a lease has, and is noted on its nodes; nothing where it has no hardware.

@@ -272,7 +272,7 @@ impl State {
     ) -> Result<(), LoadError> {
         let mut all = Loaded::default();
         // What is planned is for those who decide.
-        self.drop_all_plans();
+        let had_plans = self.drop_all_plans();
         // Leases that change are taken out first: within one revision, hardware may go from one to
         // another, whatever the order of their keys.
         for (key, value) in changes {
@@ -306,7 +306,10 @@ impl State {
                 .map_err(|source| LoadError::Booked { lease: id, source })?;
         }
         self.take_maintenance(all.maintenance)?;
-        self.cell.recount_passes();
+        // What agents say comes far more often than what is decided.
+        if had_plans || changes.iter().any(|(key, _)| changes_passes(key)) {
+            self.cell.recount_passes();
+        }
         for (name, report) in all.reports {
             self.said(&name, |said| *said.report = Some(Box::new(report)));
         }
@@ -421,5 +424,22 @@ impl State {
             .filter(|(_, n)| !n.leases.is_empty())
             .map(|(index, _)| *index)
             .collect()
+    }
+}
+
+/// Whether hours of cleaning can follow from a record.
+const fn changes_passes(key: &Key) -> bool {
+    match key {
+        Key::Lease(_) | Key::Policy(_) | Key::Fleet(_) => true,
+        Key::Head
+        | Key::Account(_)
+        | Key::Power(_)
+        | Key::Maintenance(_)
+        | Key::Node(_)
+        | Key::Health(_)
+        | Key::Acks(_)
+        | Key::Live(_)
+        | Key::Log(_)
+        | Key::Grants(_) => false,
     }
 }

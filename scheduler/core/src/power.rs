@@ -149,32 +149,29 @@ impl State {
 
     /// A lease's envelope, shared out over the nodes that still have its hardware.
     fn shares(&self, lease: &LeaseRecord) -> Vec<(NodeIndex, u64)> {
-        let Some(segment) = lease.segment() else {
-            return Vec::new();
-        };
-        if !segment.slices.is_empty() {
-            let outstanding = lease.outstanding();
-            return outstanding
-                .iter()
-                .map(|node| (node, segment.envelope_mw.0))
-                .collect();
-        }
         let per_node = self.gpus_per_node(lease);
-        let all = lease.gpus(per_node).max(1);
-        lease
-            .outstanding()
-            .iter()
-            .map(|node| {
-                let gpus = segment
+        let outstanding = lease.outstanding();
+        let shares = outstanding.iter().filter_map(|node| {
+            // A node that it has no longer draws what it was let for.
+            let segment = lease.segment_with(node)?;
+            if !segment.slices.is_empty() {
+                return Some((node, segment.envelope_mw.0));
+            }
+            let of = |node| {
+                segment
                     .gpus
                     .get(&node)
-                    .map_or(per_node, |slots| slots.len());
-                // Rounded up, so that the shares are never less than the whole.
-                let share = u128::from(segment.envelope_mw.0) * u128::from(gpus);
-                let share = share.div_ceil(u128::from(all));
-                (node, u64::try_from(share).unwrap_or(u64::MAX))
-            })
-            .collect()
+                    .map_or(per_node, |slots| slots.len())
+            };
+            let parts: u64 = segment.gpus.keys().map(|node| u64::from(of(*node))).sum();
+            let whole = segment.nodes.len() - segment.gpus.len();
+            let all = parts + whole as u64 * u64::from(per_node);
+            // Rounded up, so that the shares are never less than the whole.
+            let share = u128::from(segment.envelope_mw.0) * u128::from(of(node));
+            let share = share.div_ceil(u128::from(all.max(1)));
+            Some((node, u64::try_from(share).unwrap_or(u64::MAX)))
+        });
+        shares.collect()
     }
 }
 

@@ -32,7 +32,9 @@
 //!   for `[start, end + turnaround)`. Hardware whose lease has ended stays blocked until it is back,
 //!   however long that takes.
 //! - The same cell, request, policy and instant give the same decision, byte for byte: no clock, no
-//!   I/O, no threads, no hash order, no floats. Every comparison ends at a node's number.
+//!   I/O, no threads, no hash order, no floats. Every comparison ends at a node's number. Under a rate of
+//!   cleaning a cell is more than its nodes and bookings: who came first has the first hour, until all are
+//!   counted again.
 //! - The cell is never copied or rebuilt for a decision. Its nodes stand in topology order, so that
 //!   every unit is a range of them.
 //!
@@ -56,7 +58,7 @@ pub mod plan;
 pub mod power;
 mod request;
 
-pub use cell::{BookError, Booked, Booking, Cell, Hold, NodeCondition, NodeHeld, NodeSpec};
+pub use cell::{BookError, Booked, Booking, Cell, Hold, Lifted, NodeCondition, NodeHeld, NodeSpec};
 pub use decision::{Decision, Plan};
 pub use leasehold_common::policy::Policy;
 pub use plan::{

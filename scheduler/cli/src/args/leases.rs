@@ -82,6 +82,10 @@ pub struct Wanted {
     /// Nodes to be kept besides in each domain, so that a failed node is replaced within it.
     #[arg(long, value_name = "N", requires = "nodes")]
     pub spares: Option<u32>,
+    /// Only whole units of this size, such as domain or rack: as many as the nodes make, each to its last
+    /// node.
+    #[arg(long, value_name = "UNIT", requires = "nodes", conflicts_with = "spares", value_parser = value::locality())]
+    pub whole: Option<Locality>,
     /// Everything that can be let below a place, such as hall-a or hall-a/row-1; `cell` for the whole
     /// cell.
     #[arg(long, value_name = "PREFIX", group = "shape", value_parser = value::prefix)]

@@ -214,6 +214,10 @@ fn lost_by(field: &ScoreField, other: &Candidate, winner: &Candidate) -> String 
 fn unblocked(by: &Unblock) -> String {
     match by {
         Unblock::LeaseEnds { lease, at } => format!("lease {lease} ends, booked {}", second(*at)),
+        Unblock::LeaseGoesFirst { lease, at } => format!(
+            "lease {lease}, which waits too and goes first, is over, planned {}",
+            second(*at)
+        ),
         Unblock::MaintenanceEnds { maintenance, at } => {
             format!("maintenance {maintenance} ends, booked {}", second(*at))
         }
@@ -227,11 +231,40 @@ fn unblocked(by: &Unblock) -> String {
         Unblock::PowerFreed { unit, watts } => {
             format!("{watts} W more of power budget below {unit}")
         }
+        Unblock::FloorLowered {
+            side,
+            sku,
+            nodes,
+            domains,
+        } => {
+            let less = shares(*nodes, *domains, "less");
+            format!("{less} kept for the {side} side (a floor of {sku})")
+        }
+        Unblock::CeilingRaised {
+            side,
+            sku,
+            nodes,
+            domains,
+        } => {
+            let more = shares(*nodes, *domains, "more");
+            format!("{more} allowed to the {side} side (a ceiling of {sku})")
+        }
         Unblock::LowerCap { gpu_cap_watts } => {
             format!("asking for --power-cap-w {gpu_cap_watts} or less")
         }
         Unblock::QuotaFreed { gpus } => format!("{} more of quota", counted(*gpus, "GPU")),
+        Unblock::Unknown => "something that a later leasectl has words for".to_owned(),
     }
+}
+
+/// `2 nodes and 1 domain less`.
+fn shares(nodes: u32, domains: u32, by: &str) -> String {
+    let counted = [(nodes, "node"), (domains, "domain")];
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+    let counted: Vec<String> = counted
+        .map(|(count, noun)| self::counted(count, noun))
+        .collect();
+    format!("{} {by}", counted.join(" and "))
 }
 
 mod reclaim;

@@ -261,6 +261,7 @@ async fn spares_and_a_share_of_the_host_are_shown() {
             count: 3,
             at_least: None,
             spares: 1,
+            whole: None,
         },
         spares: "h004".into(),
         segments: vec![

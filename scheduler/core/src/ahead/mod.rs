@@ -24,8 +24,9 @@
 //!   lets something in says which nodes it frees, and only requests that one of them could serve are
 //!   decided again.
 //!
-//! `stir` is what changes, `tentative` the bookings, `walk` who is decided again.
+//! `first` says who goes before a lease that waits, `stir` is what changes, `tentative` the bookings, `walk` who is decided again.
 
+mod first;
 mod stir;
 mod tentative;
 mod walk;

@@ -166,13 +166,14 @@ impl State {
         }
     }
 
-    /// Forgets every plan, as a scheduler does that no longer decides.
-    pub(crate) fn drop_all_plans(&mut self) {
+    /// Forgets every plan, as a scheduler does that no longer decides. Says whether there was any.
+    pub(crate) fn drop_all_plans(&mut self) -> bool {
         let planned: Vec<LeaseId> = self.in_engine().collect();
-        for id in planned {
-            self.cell.unbook(id);
+        for id in &planned {
+            self.cell.unbook(*id);
         }
         self.ahead = super::Ahead::unplanned();
+        !planned.is_empty()
     }
 
     /// Whether a plan that nothing better was found for can be kept: its nodes let leases in, and if

@@ -33,7 +33,8 @@ impl State {
     fn due(&mut self, id: LeaseId, now: Timestamp) {
         let lease = &self.leases[&id];
         if super::leavers_due(lease).is_some_and(|at| at <= now) {
-            let late = lease.former().minus(&lease.progress.lost);
+            let late = super::leavers(lease).filter(|(_, due)| *due <= now);
+            let late = late.map(|(node, _)| node).collect();
             if self.lose_nodes(id, &late, now) {
                 self.reindex_lease(id);
             }

@@ -163,6 +163,7 @@ impl State {
                         let gang = Gang {
                             nodes: &segment.nodes,
                             spares: &segment.spares,
+                            whole: lease.spec.shape.whole_units(),
                         };
                         !segment.spares.contains(node)
                             && spare_for(&self.cell, gang, node).is_some()
@@ -196,6 +197,7 @@ impl State {
         request.start = lease.start;
         request.end = lease.access_end.map_or(End::Open, End::At);
         self.lift_sku(&lease.spec.sku);
+        let as_booked = self.cell.as_booked(id);
         self.cell.release_node(id, out);
         // Where it was before it has ended, or will: an agent never takes up again what it has ended.
         let mut barred: NodeSet = lease
@@ -210,6 +212,7 @@ impl State {
         let gang = Gang {
             nodes: &segment.nodes,
             spares: &segment.spares,
+            whole: lease.spec.shape.whole_units(),
         };
         let rules = &self.settings.policy;
         let mut decision = match request.shape {
@@ -221,9 +224,11 @@ impl State {
         for (node, condition) in as_is {
             self.cell.set_condition(node, condition);
         }
-        self.unbook(&lease);
-        self.book_again(&lease)
-            .expect("what was booked is booked again");
+        self.cell.unbook(id);
+        if let Some(as_booked) = as_booked {
+            let put_back = self.cell.put_back(as_booked);
+            put_back.expect("what was booked is booked again");
+        }
         match &mut decision {
             Decision::Placed { why, .. } | Decision::Wait { why, .. } | Decision::Never { why } => {
                 why.policy = Some(self.policies.digest());

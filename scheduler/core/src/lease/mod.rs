@@ -18,7 +18,7 @@ pub(crate) use quota::OverQuota;
 use crate::draft::Entry;
 use crate::settings::CoreSettings;
 use crate::state::State;
-use leasehold_common::ids::LeaseId;
+use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{LeaseRecord, LeaseState};
 use leasehold_common::log::{Attributes, EventName};
 use leasehold_common::time::{Span, Timestamp};
@@ -51,12 +51,22 @@ fn leavers_due(lease: &LeaseRecord) -> Option<Timestamp> {
         lease.state,
         LeaseState::Preparing | LeaseState::Active | LeaseState::Draining
     );
-    let is_whole = || lease.former().minus(&lease.progress.lost).is_empty();
     // Most leases have never given anything up.
-    if !goes_on || lease.placement.len() < 2 || is_whole() {
+    if !goes_on || lease.placement.len() < 2 {
         return None;
     }
-    lease.segment().map(|segment| segment.from + RETURN_MAX)
+    leavers(lease).map(|(_, due)| due).min()
+}
+
+/// Nodes that a lease has given up and that may still come back from it, each with when it should be: what
+/// leaves after it gives it no more time.
+fn leavers(lease: &LeaseRecord) -> impl Iterator<Item = (NodeIndex, Timestamp)> {
+    let former = lease.former().minus(&lease.progress.lost);
+    let nodes: Vec<NodeIndex> = former.iter().collect();
+    nodes.into_iter().filter_map(|node| {
+        let left = lease.segment_with(node)?.to?;
+        Some((node, left + RETURN_MAX))
+    })
 }
 
 fn moves_on(lease: &LeaseRecord, settings: &CoreSettings) -> Option<Timestamp> {

@@ -43,6 +43,7 @@ impl State {
         now: Timestamp,
     ) {
         let before = self.leases[&id].clone();
+        let booked = self.cell.as_booked(id);
         self.unbook(&before);
         let envelope = self.envelope_of(&before, &having.nodes, &having.gpus, &having.slices);
         let lease = self.leases.get_mut(&id).expect("it was there above");
@@ -80,7 +81,7 @@ impl State {
             reason: having.reason,
         });
         let lease = lease.clone();
-        self.book_again(&lease)
+        self.book_instead(&lease, booked.as_ref())
             .expect("the plan was made on this state");
         entry.subject.nodes = Some(gone.clone());
         self.log_lease(id, event, entry);

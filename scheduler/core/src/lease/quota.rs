@@ -4,7 +4,7 @@
 //! requests that wait may each be within the quota and all of them together beyond it.
 
 use crate::state::State;
-use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
+use leasehold_common::explain::{Dimension, Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::AccountName;
 use leasehold_common::lease::{Digest, LeaseSpec, Shape};
 use leasehold_placement::{Decision, Plan, Request};
@@ -103,12 +103,14 @@ impl OverQuota {
 
     /// Why the request gets nothing.
     pub fn explanation(&self, outcome: Outcome, policy: Digest) -> Explanation {
+        let gpus = self.wants - self.left();
+        let missing = u32::try_from(gpus).unwrap_or(u32::MAX);
         Explanation {
             outcome,
             evaluated: 0,
             fit: 0,
             filtered: BTreeMap::new(),
-            exhausted: BTreeMap::new(),
+            exhausted: BTreeMap::from([(Dimension::QuotaGpus, missing)]),
             winner: None,
             runners_up: Vec::new(),
             reasons: vec![RankedReason {
@@ -117,9 +119,7 @@ impl OverQuota {
                 detail: self.to_string(),
             }],
             earliest: None,
-            unblocked_by: vec![Unblock::QuotaFreed {
-                gpus: self.wants - self.left(),
-            }],
+            unblocked_by: vec![Unblock::QuotaFreed { gpus }],
             reclaim: None,
             policy: Some(policy),
         }

@@ -8,6 +8,7 @@ use leasehold_common::lease::{HostShare, LeaseSpec, Shape};
 use leasehold_common::mig::{MigFamilies, MigProfile};
 use leasehold_common::sku::Sku;
 use leasehold_common::time::{Span, Timestamp};
+use leasehold_common::topology::Locality;
 use std::collections::BTreeMap;
 
 /// The most nodes one lease may have: a whole cell of the largest kind.
@@ -58,6 +59,7 @@ impl State {
             )
         })?;
         check_shape(&wish.shape, sku)?;
+        check_within(&wish.shape, wish.within)?;
         self.check_place(&wish.shape)?;
         let host = host_of(wish.host, &wish.shape, sku)?;
         check_cap(wish.gpu_cap_watts, sku)?;
@@ -126,6 +128,7 @@ fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
             count,
             at_least,
             spares,
+            whole,
         } => {
             between("shape.count", *count, 1, NODES_MAX, "nodes".to_owned())?;
             if let Some(least) = at_least {
@@ -134,7 +137,8 @@ fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
             }
             let most = u32::from(sku.nodes_per_domain) - 1;
             let of = format!("nodes of each domain of {}", sku.name);
-            between("shape.spares", *spares, 0, most, of)
+            between("shape.spares", *spares, 0, most, of)?;
+            whole.map_or(Ok(()), |level| check_whole(shape, level, sku))
         }
         Shape::Gpus { count } => {
             let of = format!("GPUs of one {}", sku.name);
@@ -143,6 +147,48 @@ fn check_shape(shape: &Shape, sku: &Sku) -> Result<(), Problem> {
         Shape::Slices { profiles } => check_slices(profiles, sku),
         Shape::Unit { .. } => Ok(()),
     }
+}
+
+/// Whether whole units can be as close together as asked.
+fn check_within(shape: &Shape, within: Locality) -> Result<(), Problem> {
+    match shape.whole_units() {
+        Some(level) if level > within => {
+            let allowed = format!("{level} or larger, as whole {level}s are asked for");
+            Err(Problem::field("within", within, allowed))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether a gang can be made of whole units.
+fn check_whole(shape: &Shape, level: Locality, sku: &Sku) -> Result<(), Problem> {
+    let field = "shape.whole";
+    let Shape::Nodes {
+        count,
+        at_least,
+        spares,
+        ..
+    } = shape
+    else {
+        return Ok(());
+    };
+    let of_domain = u32::from(sku.nodes_per_domain);
+    if level == Locality::Cell {
+        let allowed = "domain, rack, row or hall; for all of the cell ask for the unit `cell`";
+        return Err(Problem::field(field, level, allowed));
+    }
+    if at_least.is_some() || *spares > 0 {
+        let allowed = "a count without at_least and spares: whole units have no node to leave out";
+        return Err(Problem::field(field, level, allowed));
+    }
+    if level == Locality::Domain && count % of_domain != 0 {
+        let allowed = format!(
+            "a multiple of {of_domain}, the nodes of a domain of {}",
+            sku.name
+        );
+        return Err(Problem::field("shape.count", count, allowed));
+    }
+    Ok(())
 }
 
 /// Whether GPUs of the SKU have such slices, and a node as many.

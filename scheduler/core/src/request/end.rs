@@ -49,7 +49,7 @@ impl State {
             if at_once {
                 self.end_now(id, "ended by request", actor, asked.now);
             } else {
-                self.end_after_notice(id, actor, asked.now);
+                self.end_after_notice(id, actor, asked.now)?;
             }
             self.remember(id, asked);
         }
@@ -164,10 +164,19 @@ impl State {
     }
 
     /// Ends access after the notice of its class, or at its own end where that is sooner.
-    fn end_after_notice(&mut self, id: LeaseId, actor: Option<Actor>, now: Timestamp) {
+    fn end_after_notice(
+        &mut self,
+        id: LeaseId,
+        actor: Option<Actor>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         let lease = &self.leases[&id];
         let told = now + lease.spec.class.notice();
         let end = lease.access_end.map_or(told, |end| end.min(told));
+        // Hardware is always free for less; only a clock that is behind names an end before the start.
+        self.cell
+            .set_end(id, Some(end))
+            .map_err(|e| illegal(lease, format!("lease {id} cannot end at {end}: {e}")))?;
         self.set_access_end(id, end);
         let attributes = Attributes {
             reason: Some(format!("ended by request, access ends {end}")),
@@ -186,11 +195,9 @@ impl State {
         }
         self.renew_term(id);
         self.regrant(id);
-        self.cell
-            .set_end(id, Some(end))
-            .expect("an end that comes sooner is always free");
         let nodes: Vec<_> = self.leases[&id].nodes().collect();
         self.stir_nodes(nodes);
+        Ok(())
     }
 
     /// Brings the end of access forward. It is never put off: where a leader comes late, somebody

@@ -52,6 +52,9 @@ impl State {
                 )
                 .in_state(lease.state));
         }
+        if let Err(why) = self.cell.can_end(id, Some(until)) {
+            return Err(self.cannot_go_on(lease, until, &why));
+        }
         if !asked.dry_run {
             self.put_off_end(id, until, asked.actor.clone(), asked.now)?;
             self.remember(id, asked);
@@ -67,10 +70,9 @@ impl State {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        self.cell.set_end(id, Some(until)).map_err(|e| {
-            let detail = format!("lease {id} cannot go on until {until}: {e}");
-            Problem::new(ProblemCode::Booked, detail)
-        })?;
+        if let Err(why) = self.cell.set_end(id, Some(until)) {
+            return Err(self.cannot_go_on(&self.leases[&id], until, &why));
+        }
         let lease = self.leases.get_mut(&id).expect("it was found above");
         let before = lease.access_end;
         lease.access_end = Some(until);

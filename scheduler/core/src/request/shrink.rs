@@ -8,12 +8,14 @@ use crate::maintenance::in_words_of_people;
 use crate::state::State;
 use leasehold_common::api::{Problem, ProblemCode, ShrinkLease};
 use leasehold_common::hostlist;
-use leasehold_common::ids::{Generation, LeaseId, NodeName};
+use leasehold_common::ids::{Generation, LeaseId, NodeIndex, NodeName};
 use leasehold_common::lease::{LeaseRecord, LeaseState, SegmentReason, Shape, Slices};
 use leasehold_common::log::{Attributes, EventName, Inputs};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::time::Timestamp;
+use leasehold_common::topology::Prefix;
 use leasehold_placement::{Gang, Shrunk, drop_nodes, shape_of, shrink};
+use std::collections::BTreeSet;
 
 impl State {
     pub(super) fn shrink_lease(
@@ -47,11 +49,14 @@ impl State {
         let gang = Gang {
             nodes: &segment.nodes,
             spares: &segment.spares,
+            whole: lease.spec.shape.whole_units(),
         };
         let working = gang.nodes.len() - gang.spares.len();
         match (wish.nodes, &wish.drop) {
             (Some(count), None) if count > 0 && (count as usize) < working => {
-                Ok(shrink(&self.cell, gang, count))
+                let left = shrink(&self.cell, gang, count);
+                self.check_whole(lease, &left, "nodes", count)?;
+                Ok(left)
             }
             (Some(count), None) => {
                 let allowed = match working {
@@ -64,6 +69,7 @@ impl State {
                 let going = self.named_nodes(lease, list)?;
                 let left = drop_nodes(&self.cell, gang, &going);
                 if left.nodes.len() > left.spares.len() {
+                    self.check_whole(lease, &left, "drop", list)?;
                     return Ok(left);
                 }
                 let allowed = "fewer than all nodes that work; to give up all of it, end it";
@@ -72,6 +78,30 @@ impl State {
             (Some(_), Some(_)) => Err(Problem::field("nodes", "given with drop", "one of both")),
             (None, None) => Err(Problem::field("nodes", "absent", "nodes or drop")),
         }
+    }
+
+    /// Whether a lease of whole units has whole ones left.
+    fn check_whole(
+        &self,
+        lease: &LeaseRecord,
+        left: &Shrunk,
+        field: &str,
+        given: impl ToString,
+    ) -> Result<(), Problem> {
+        let Some(level) = lease.spec.shape.whole_units() else {
+            return Ok(());
+        };
+        let unit = |node: NodeIndex| self.nodes[&node].fleet.path.unit(level);
+        let left: BTreeSet<NodeIndex> = left.nodes.iter().collect();
+        let (stay, go): (Vec<NodeIndex>, Vec<NodeIndex>) =
+            lease.nodes().partition(|node| left.contains(node));
+        let stays: BTreeSet<Prefix> = stay.into_iter().map(unit).collect();
+        if go.into_iter().any(|node| stays.contains(&unit(node))) {
+            let allowed =
+                format!("all nodes of a {level} or none: it is a lease of whole {level}s");
+            return Err(Problem::field(field, given.to_string(), allowed).in_state(lease.state));
+        }
+        Ok(())
     }
 
     /// The nodes of a hostlist, all of which are the lease's.

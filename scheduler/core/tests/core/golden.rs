@@ -2,6 +2,7 @@
 
 use crate::fixture::{Cell, around, gpus, health, minutes, node, nodes, wish};
 use leasehold_common::api::{CreateLease, CreateMaintenance, ReplaceNode, SetPolicy};
+use leasehold_common::class::Side;
 use leasehold_common::explain::Explanation;
 use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::LeaseState;
@@ -50,6 +51,38 @@ fn an_explanation_of_a_wait() {
     "unblocked_by":[{"kind":"lease-ends",
     "lease":1,
     "at":"2026-09-21T16:13:20.000Z"}],
+    "policy":"b3:d33edbee7f79516b98c032dcdc9869a96139e79ee6d5c141bae16904dbe28e87"}
+    "#);
+}
+
+#[test]
+fn an_explanation_of_a_wait_for_quota() {
+    let mut cell = Cell::of(2);
+    cell.account("small", Side::Tenant, Some(8));
+    cell.lease(CreateLease {
+        account: "globex".parse().unwrap(),
+        ..wish(nodes(2))
+    });
+    let small = |shape| CreateLease {
+        account: "small".parse().unwrap(),
+        ..wish(shape)
+    };
+    // Both are within the quota while neither has anything.
+    cell.lease(small(gpus(6)));
+    let second = cell.lease(small(gpus(4)));
+    cell.agents_answer([0, 1]);
+    cell.pass(minutes(120));
+    cell.agents_answer([0, 1]);
+    insta::assert_snapshot!(text(&explained(&mut cell, second)), @r#"
+    {"outcome":"wait",
+    "evaluated":0,
+    "fit":0,
+    "exhausted":{"quota_gpus":2},
+    "reasons":[{"reason":"QuotaGpu",
+    "nodes":0,
+    "detail":"6 of account small's 8 GPUs are in use, 4 more are asked for"}],
+    "unblocked_by":[{"kind":"quota-freed",
+    "gpus":2}],
     "policy":"b3:d33edbee7f79516b98c032dcdc9869a96139e79ee6d5c141bae16904dbe28e87"}
     "#);
 }

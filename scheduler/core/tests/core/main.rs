@@ -5,6 +5,8 @@ mod ahead;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cleaning;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod gb200;

@@ -8,7 +8,7 @@ use leasehold_common::lease::{ConditionKind, LeaseState as S, SegmentReason, Sha
 use leasehold_common::node::NodeState;
 use leasehold_common::topology::Locality;
 use leasehold_core::Event;
-use leasehold_core::command::{Command, Write};
+use leasehold_core::command::{Command, Query, View, Write};
 
 fn shrink(id: LeaseId, nodes: u32) -> Command {
     Command::ShrinkLease(
@@ -276,6 +276,99 @@ fn bookings_to_come_leave_a_node_that_fails() {
     assert_ne!(now, had);
     assert_eq!(cell.record(id).start, Some(MORNING + minutes(60)));
     cell.reload([now.as_usize()]);
+}
+
+#[test]
+fn a_lease_of_whole_racks_has_whole_racks_and_gives_up_whole_racks() {
+    let mut cell = Cell::of(12);
+    let racks = |count, level| Shape::Nodes {
+        count,
+        at_least: None,
+        spares: 0,
+        whole: Some(level),
+    };
+    let small = active(&mut cell, wish(gpus(1)), 0..12);
+    let on = cell.record(small).nodes().next().unwrap().0 / 4;
+    let id = active(&mut cell, wish(racks(8, Locality::Rack)), 0..12);
+    assert!(cell.record(id).nodes().all(|node| node.0 / 4 != on));
+    let refused = cell.ask(shrink(id, 5)).unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("nodes"));
+    assert!(
+        refused
+            .allowed
+            .unwrap()
+            .starts_with("all nodes of a rack or none")
+    );
+    let first = cell.record(id).nodes().next().unwrap();
+    let one = node(first.as_usize());
+    let refused = cell.ask(drop_nodes(id, one.as_str())).unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("drop"));
+    cell.ask(shrink(id, 4)).unwrap();
+    let stays: Vec<u32> = cell.record(id).nodes().map(|node| node.0 / 4).collect();
+    assert_eq!(stays, [first.0 / 4; 4]);
+    // Nor does it take a node of another rack in the place of one that fails.
+    let elsewhere = cell.ask(replace(id, first.as_usize())).unwrap_err();
+    assert_eq!(elsewhere.code, ProblemCode::Booked);
+
+    for (shape, field) in [
+        (racks(4, Locality::Cell), "shape.whole"),
+        (
+            Shape::Nodes {
+                count: 4,
+                at_least: Some(2),
+                spares: 0,
+                whole: Some(Locality::Rack),
+            },
+            "shape.whole",
+        ),
+    ] {
+        let refused = cell.ask(Command::CreateLease(wish(shape))).unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some(field));
+    }
+    let mut close = wish(racks(4, Locality::Rack));
+    close.within = Locality::Domain;
+    let refused = cell.ask(Command::CreateLease(close)).unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("within"));
+}
+
+#[test]
+fn what_leaves_later_gives_no_more_time_to_a_node_that_has_left() {
+    let mut cell = Cell::of(4);
+    let mut long = wish(nodes(3));
+    long.length = Some(minutes(600));
+    let id = active(&mut cell, long, 0..4);
+    cell.ask(drop_nodes(id, "h002")).unwrap();
+    cell.pass(minutes(15));
+    cell.ask(drop_nodes(id, "h001")).unwrap();
+    cell.pass(minutes(6));
+    assert_eq!(cell.node_view(2).state, NodeState::Quarantined);
+    assert_ne!(cell.node_view(1).state, NodeState::Quarantined);
+    cell.reload(0..4);
+    cell.pass(minutes(15));
+    assert_eq!(cell.node_view(1).state, NodeState::Quarantined);
+}
+
+#[test]
+fn a_node_that_is_left_is_told_to_end_what_it_had_and_draws_no_more_than_that() {
+    let mut cell = Cell::of(2);
+    let shape = Shape::slices([("1g.18gb".parse().unwrap(), 3)]);
+    let sliced = active(&mut cell, wish(shape), 0..2);
+    let had = cell.record(sliced).nodes().next().unwrap();
+    cell.ask(replace(sliced, had.as_usize())).unwrap();
+    let grants = cell.state.grants_of(had).unwrap();
+    let left = grants.grants[&sliced].open().unwrap();
+    assert_eq!((left.order, left.slices.len()), (Order::End, 3));
+
+    let mut cell = Cell::of(2);
+    let two = active(&mut cell, wish(gpus(2)), 0..2);
+    let booked = |cell: &Cell| match cell.query(&Query::Power { prefix: None }) {
+        View::Power(list) => list.items[0].booked_watts,
+        other => panic!("{other:?}"),
+    };
+    let before = booked(&cell);
+    let had = cell.record(two).nodes().next().unwrap();
+    cell.ask(replace(two, had.as_usize())).unwrap();
+    assert_eq!(booked(&cell), 2 * before, "until it is back from the first");
 }
 
 #[test]

@@ -141,6 +141,7 @@ fn a_flexible_gang_starts_with_what_there_is_and_what_its_quota_leaves() {
         count,
         at_least: Some(least),
         spares: 0,
+        whole: None,
     };
     cell.ask(Command::CreateAccount(CreateAccount {
         name: "initech".parse().unwrap(),
@@ -191,6 +192,7 @@ fn spares_and_a_share_of_the_host_are_seen_after_placing() {
         count: 3,
         at_least: None,
         spares: 1,
+        whole: None,
     };
     let gang = leased(&mut cell, gb200::of(wish(spared)));
     assert_eq!(

@@ -19,6 +19,7 @@ fn spared(count: u32, spares: u32) -> Shape {
         count,
         at_least: None,
         spares,
+        whole: None,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::fixture::{Cell, minutes, nodes, wish};
 use leasehold_common::api::{CreateLease, ProblemCode};
 use leasehold_common::class::Side;
 use leasehold_common::explain::{Reason, Unblock};
+use leasehold_common::ids::LeaseId;
 use leasehold_common::lease::LeaseState as S;
 use leasehold_core::command::{Command, Query, View};
 
@@ -37,6 +38,78 @@ fn a_lease_waits_for_room_says_until_when_and_starts_when_another_ends() {
     cell.agents_answer([0, 1]);
     assert_eq!(cell.state_of(second), S::Preparing);
     assert_eq!(cell.view(second).reason, None);
+}
+
+/// Why a lease waits: the words, and who it is told goes first.
+fn told(cell: &Cell, id: LeaseId) -> (Vec<String>, Vec<LeaseId>) {
+    let why = cell.record(id).explanation.clone().expect("it was decided");
+    let reasons = why.reasons.iter();
+    let first = why.unblocked_by.iter().filter_map(|by| match by {
+        Unblock::LeaseGoesFirst { lease, .. } => Some(*lease),
+        _ => None,
+    });
+    (
+        reasons
+            .map(|r| format!("{} {}: {}", r.reason, r.nodes, r.detail))
+            .collect(),
+        first.collect(),
+    )
+}
+
+#[test]
+fn a_lease_that_waits_behind_another_that_waits_is_told_so() {
+    let mut cell = Cell::of(4);
+    let running = cell.lease(of("acme", 3));
+    cell.agents_answer(0..4);
+    let gang = cell.lease(CreateLease {
+        length: Some(minutes(60)),
+        ..of("globex", 4)
+    });
+    assert_eq!(cell.view(gang).reason, Some(Reason::Capacity));
+    assert_eq!(told(&cell, gang).1, [], "nobody goes before it");
+
+    // A node is free, and the gang will have it before this would be over.
+    let long = CreateLease {
+        length: Some(minutes(180)),
+        ..of("acme", 1)
+    };
+    let behind = cell.lease(long.clone());
+    let (reasons, first) = told(&cell, behind);
+    insta::assert_snapshot!(reasons.join("\n"), @r"
+    Priority 4: lease 2 waits too and goes first, on 4 of the nodes
+    Capacity 4: no node of sku h200 is free; 4 that would do are held or booked
+    ");
+    assert_eq!(first, [gang]);
+    assert_eq!(cell.view(behind).reason, Some(Reason::Priority));
+
+    // One that must be over by then has no start at all.
+    let never = cell.lease(CreateLease {
+        length: None,
+        until: Some(cell.now + minutes(150)),
+        ..of("acme", 1)
+    });
+    let (reasons, first) = told(&cell, never);
+    insta::assert_snapshot!(reasons.join("\n"), @r"
+    Priority 4: lease 2 waits too and goes first, on 4 of the nodes
+    Capacity 4: no node of sku h200 is free; 4 that would do are held or booked
+    ");
+    assert_eq!(first, [gang]);
+    assert_eq!(cell.view(never).earliest, None);
+
+    // All four are in use or will be, by one that runs and by one that waits.
+    let last = cell.lease(of("acme", 4));
+    let (reasons, first) = told(&cell, last);
+    insta::assert_snapshot!(reasons.join("\n"), @r"
+    Capacity 3: 1 of the 4 nodes asked are free; 3 that would do are held or booked
+    Priority 4: leases 2, 3 wait too and go first, on 4 of the nodes
+    ");
+    assert_eq!(first, [gang, behind]);
+    let ends = cell.record(last).explanation.clone().unwrap().unblocked_by;
+    assert!(matches!(ends[0], Unblock::LeaseEnds { lease, .. } if lease == running));
+
+    // Before it is made the same is said.
+    let would_be = cell.would_be(long).explanation.unwrap();
+    assert_eq!(would_be.reason(), Some(&Reason::Priority));
 }
 
 #[test]

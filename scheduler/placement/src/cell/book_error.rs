@@ -132,3 +132,23 @@ pub enum BookError {
         node: NodeIndex,
     },
 }
+
+impl BookError {
+    /// The lease that is in the way, and the node it is in the way on; absent where none is.
+    pub const fn other(&self) -> Option<(NodeIndex, LeaseId)> {
+        match self {
+            Self::Taken { other, node, .. }
+            | Self::OtherAccount { other, node, .. }
+            | Self::NotClean { other, node, .. }
+            | Self::OtherSide { other, node, .. } => Some((*node, *other)),
+            Self::AlreadyBooked { .. }
+            | Self::NotBooked { .. }
+            | Self::Ended { .. }
+            | Self::NoNodes { .. }
+            | Self::EndNotAfterStart { .. }
+            | Self::UnknownNode { .. }
+            | Self::NoSuchGpus { .. }
+            | Self::NoSuchSlice { .. } => None,
+        }
+    }
+}

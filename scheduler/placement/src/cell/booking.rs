@@ -6,6 +6,7 @@ use super::book_error::BookError;
 use super::carved::Piece;
 use super::grid::envelope;
 use super::node::{Hold, Holder, Node};
+use super::passes::{Begins, is_later};
 use crate::power::{Load, Minutes};
 use leasehold_common::class::Class;
 use leasehold_common::ids::{AccountName, LeaseId, NodeIndex};
@@ -67,7 +68,7 @@ impl Cell {
             booking,
             awaiting_return: false,
         };
-        self.add(booked, None)
+        self.add(booked, None, &Begins::new())
     }
 
     /// Books again what was decided and stored, in whatever order it is read, as when a scheduler
@@ -77,12 +78,16 @@ impl Cell {
     /// # Errors
     /// As for [`Cell::book`], where no policy could have allowed it.
     pub fn book_again(&mut self, booking: Booking) -> Result<(), BookError> {
+        self.add_again(booking, &Begins::new())
+    }
+
+    pub(super) fn add_again(&mut self, booking: Booking, kept: &Begins) -> Result<(), BookError> {
         check_times(&booking, booking.to)?;
         let booked = Booked {
             booking,
             awaiting_return: false,
         };
-        self.add(booked, Some(LOOSEST))
+        self.add(booked, Some(LOOSEST), kept)
     }
 
     /// Books hardware for a lease that ended at `at`, as when a scheduler starts: the same as
@@ -96,7 +101,7 @@ impl Cell {
             booking,
             awaiting_return: true,
         };
-        self.add(booked, Some(LOOSEST))
+        self.add(booked, Some(LOOSEST), &Begins::new())
     }
 
     /// Takes a whole booking away; nothing happens where there is none.
@@ -113,12 +118,27 @@ impl Cell {
         }
     }
 
-    /// Moves the end of a booking: forward always, back where the hardware is free from the end that was
-    /// booked until then.
+    /// Moves the end of a booking. One that comes sooner is always free; a later one where the hardware is
+    /// free from the end that was booked until then, and whoever has it next has it clean.
     ///
     /// # Errors
     /// There is no such booking, it has ended, it would end before it begins, or other bookings are in the way.
     pub fn set_end(&mut self, lease: LeaseId, to: Option<Timestamp>) -> Result<(), BookError> {
+        let begins = self.at_end(lease, to)?;
+        self.move_end(lease, &begins, |booking| booking.to = to);
+        Ok(())
+    }
+
+    /// Whether a booking could get that end: what [`Cell::set_end`] would say.
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn can_end(&self, lease: LeaseId, to: Option<Timestamp>) -> Result<(), BookError> {
+        self.at_end(lease, to).map(drop)
+    }
+
+    /// When cleaning would begin after a booking with that end.
+    fn at_end(&self, lease: LeaseId, to: Option<Timestamp>) -> Result<Begins, BookError> {
         let booked = self
             .bookings
             .get(&lease)
@@ -126,41 +146,33 @@ impl Cell {
         if booked.awaiting_return {
             return Err(BookError::Ended { lease });
         }
-        check_times(&booked.booking, to)?;
-        if let Some(from) = booked.booking.to {
-            for index in booked.booking.nodes.iter() {
+        let booking = &booked.booking;
+        check_times(booking, to)?;
+        if let Some(from) = booking.to {
+            for index in booking.nodes.iter() {
                 let own = self.holds(index).find(|hold| hold.lease == lease);
                 let pieces = own.map_or(&[][..], |hold| &hold.pieces);
-                self.check_beside(index, &booked.booking, pieces, (from, to), None)?;
+                self.check_beside(index, booking, pieces, (from, to), None)?;
             }
         }
-        let passes = self.move_end(lease, to, true)?;
-        self.change_holds(lease, |node, hold| {
-            hold.to = to;
-            hold.pass = passes.get(&node).copied().or(to);
-        });
-        self.change_times(lease, |booking| booking.to = to);
-        Ok(())
+        let begins = self.passes_until(booking, to);
+        if is_later(booking.to, to) {
+            self.check_clean_after(booking, to, &begins)?;
+        }
+        Ok(begins)
     }
 
     /// The lease has ended at `at`: its hardware is nobody's until each node gives it back, however
     /// long that takes. Nothing happens where there is no booking.
     pub fn end(&mut self, lease: LeaseId, at: Timestamp) {
-        if !self.bookings.contains_key(&lease) {
+        let Some(booked) = self.bookings.get(&lease) else {
             return;
-        }
-        self.change_times(lease, |booking| booking.end(at));
+        };
+        let booking = &booked.booking;
+        let begins = self.passes_until(booking, Some(booking.over_at(at)));
         let booked = self.bookings.get_mut(&lease).expect("looked at above");
         booked.awaiting_return = true;
-        let (from, to) = (booked.booking.from, booked.booking.to);
-        let passes = self.move_end(lease, to, false);
-        let passes = passes.expect("nobody asked whether it is clean in time");
-        self.change_holds(lease, |node, hold| {
-            hold.from = from;
-            hold.to = to;
-            hold.pass = passes.get(&node).copied().or(to);
-            hold.awaiting_return = true;
-        });
+        self.move_end(lease, &begins, |booking| booking.end(at));
     }
 
     /// The hardware of one node is back from a lease. The booking is gone with its last node.
@@ -172,8 +184,7 @@ impl Cell {
         if !booked.booking.nodes.remove(node) {
             return;
         }
-        // What has come back was cleaned or is about to be; what was never used is not.
-        let is_taken_back = !booked.awaiting_return && booked.booking.is_let();
+        let (is_over, is_let) = (booked.awaiting_return, booked.booking.is_let());
         let minutes = booked.booking.minutes();
         let load = self.load(node, &self.bookings[&lease].booking);
         let booked = self.bookings.get_mut(&lease).expect("looked at above");
@@ -184,11 +195,35 @@ impl Cell {
         }
         self.grid.spare(&[load], minutes);
         self.watch();
-        if is_taken_back && self.is_washing() {
-            self.uncount_pass_of(lease, node);
+        if self.is_washing() && is_let {
+            // What has come back was cleaned or is about to be; what was never used is not.
+            if is_over {
+                self.keep_pass_of(lease, node);
+            } else {
+                self.uncount_pass_of(lease, node);
+            }
         }
         self.held(node).drop_hold(lease);
         self.restance(node);
+    }
+
+    /// Changes when a booking is, and with it when its watts are and when it is cleaned after.
+    fn move_end(&mut self, lease: LeaseId, begins: &Begins, change: impl FnOnce(&mut Booking)) {
+        if self.is_washing() {
+            let booking = self.bookings[&lease].booking.clone();
+            self.give_passes(&booking);
+            self.count_passes(begins);
+        }
+        self.change_times(lease, change);
+        let booked = &self.bookings[&lease];
+        let awaiting_return = booked.awaiting_return;
+        let (from, to) = (booked.booking.from, booked.booking.to);
+        self.change_holds(lease, |node, hold| {
+            hold.from = from;
+            hold.to = to;
+            hold.pass = begins.get(&node).copied().or(to);
+            hold.awaiting_return = awaiting_return;
+        });
     }
 
     /// Changes when a booking is, and with it when its watts are.
@@ -233,8 +268,14 @@ impl Cell {
         }
     }
 
-    /// Enters a booking. Hardware is kept apart as it is by the policy, if nothing else is said.
-    fn add(&mut self, booked: Booked, apart: Option<Isolation>) -> Result<(), BookError> {
+    /// Enters a booking. Hardware is kept apart as it is by the policy, if nothing else is said; where
+    /// hours are kept for its nodes they are cleaned in those.
+    pub(super) fn add(
+        &mut self,
+        booked: Booked,
+        apart: Option<Isolation>,
+        kept: &Begins,
+    ) -> Result<(), BookError> {
         let booking = &booked.booking;
         let lease = booking.lease;
         if self.bookings.contains_key(&lease) {
@@ -253,7 +294,12 @@ impl Cell {
             let times = (booking.from, booking.to);
             self.check_beside(index, booking, &pieces, times, apart)?;
         }
-        let passes = self.take_passes(&booked.booking, booked.booking.to, apart.is_none())?;
+        let begins = self.passes_from(booking, booking.to, kept);
+        if apart.is_none() {
+            self.check_clean_before(booking)?;
+            self.check_clean_after(booking, booking.to, &begins)?;
+        }
+        self.count_passes(&begins);
         let booking = &booked.booking;
         let holder = Arc::new(Holder {
             account: booking.account.clone(),
@@ -271,7 +317,7 @@ impl Cell {
                 side: booking.class.side(),
                 from: booking.from,
                 to: booking.to,
-                pass: passes.get(&index).copied().or(booking.to),
+                pass: begins.get(&index).copied().or(booking.to),
                 slots: booking.slots(index),
                 pieces,
                 host: booking.host,
@@ -373,7 +419,12 @@ impl Booking {
     /// prepared for: it keeps the instant, and no time.
     fn end(&mut self, at: Timestamp) {
         self.from = self.from.min(at);
-        self.to = Some(self.to.map_or(at, |to| to.min(at)));
+        self.to = Some(self.over_at(at));
+    }
+
+    /// When it is over where somebody ends it.
+    fn over_at(&self, at: Timestamp) -> Timestamp {
+        self.to.map_or(at, |to| to.min(at))
     }
 
     /// What it has of a node among its nodes.

@@ -314,7 +314,7 @@ impl Cell {
     /// Files every node with slices again.
     ///
     /// # Panics
-    /// Where what is kept does not agree, or slices of one GPU are in two leases at one time.
+    /// Where what is kept does not agree.
     pub(super) fn check_carved(&self) {
         let mut fresh = Carved::default();
         for (index, _) in self.in_order() {

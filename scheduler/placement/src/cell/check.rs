@@ -18,6 +18,7 @@ impl Cell {
         self.check_stances();
         self.check_carved();
         self.check_idle();
+        self.check_passes();
         let mut skus: BTreeMap<SkuName, BTreeMap<u8, u32>> = BTreeMap::new();
         for (_, node) in self.in_order() {
             let counts = skus.entry(node.spec.sku.clone()).or_default();

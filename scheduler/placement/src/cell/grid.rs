@@ -1,4 +1,8 @@
-//! Watts of the cell: which unit each node stands in, and what leases may draw below each budget.
+//! What is kept by unit: what leases may draw below each budget, how many nodes are idle, and which pools
+//! there are.
+//!
+//! Every node stands in a domain, and every domain below others. Decisions that meet budgets count idle
+//! nodes below a unit and go through the pools there, rather than through nodes.
 //!
 //! A lease's envelope is booked from its start to its end in every unit above its nodes that has a
 //! budget. What it has of a node follows from the SKU and the lease's cap alone, so what was booked

@@ -293,6 +293,11 @@ impl Index {
         }
     }
 
+    /// Whole domains of a SKU have so many nodes. To be said while no node of it is entered.
+    pub(super) fn set_domain_size(&mut self, sku: SkuId, nodes: u32) {
+        self.pools.set_wanted(sku, nodes);
+    }
+
     /// A pool stands below a unit whose budget is nearly used up, or below none.
     pub(super) fn set_tight(&mut self, pool: PoolId, tight: Option<UnitId>) {
         self.pools.set_tight(pool, tight, &mut self.skus);

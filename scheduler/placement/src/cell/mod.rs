@@ -2,10 +2,12 @@
 //! has it when.
 //!
 //! It is kept by small changes and read in place by every decision. `node` is one node and the holds
-//! on it, `booking` what a lease has and the only code that changes holds, `beside` who may be where
-//! somebody else is. `carved` files nodes with slices of GPUs let. `stance` is how a node stands now,
-//! `ahead` how it will before each booking to come, `passes` when it is made clean, `pool` which nodes
-//! are packed together, and `index` what decisions look up in all of that.
+//! on it, `booking` what a lease has and the only code that changes holds, `lifted` puts back what was
+//! taken out for a while. `beside` is who may be where somebody else is. `carved` files nodes with slices
+//! of GPUs let. `stance` is how a node stands now, `ahead` how it will before each booking to come, `pool`
+//! which nodes are packed together, and `index` what decisions look up in all of that. `passes` is when a
+//! node is made clean, `queue` which hours are left for that, and `recount` who has them when all are
+//! counted again. `grid` is what is kept by unit: watts, idle nodes and pools.
 //! `check` proves that what is kept twice agrees, and `plain` is a copy for those who trust none of it.
 
 mod ahead;
@@ -16,14 +18,18 @@ mod carved;
 mod check;
 mod grid;
 mod index;
+mod lifted;
 mod node;
 mod passes;
 mod plain;
 mod pool;
+mod queue;
+mod recount;
 mod stance;
 
 pub use book_error::BookError;
 pub use booking::{Booked, Booking};
+pub use lifted::Lifted;
 pub use node::{Hold, Holder, NodeCondition, NodeSpec};
 
 pub(crate) use ahead::{ByNext, Outlook};
@@ -68,7 +74,7 @@ pub struct Cell {
     skus: BTreeMap<SkuName, BTreeMap<u8, u32>>,
     /// What decisions look up.
     index: Index,
-    /// Units, their budgets, and the watts booked.
+    /// Units: their budgets and the watts booked, their idle nodes and their pools.
     grid: Grid,
     /// What nodes of a SKU have, where that was said; by the SKU's number.
     described: Vec<Option<Sku>>,
@@ -82,7 +88,9 @@ pub struct Cell {
     now: Timestamp,
 }
 
-/// Cells are equal where their nodes and bookings are: the index follows from those.
+/// Cells are equal where their nodes and bookings are: the index follows from those. When hardware is made
+/// clean does not, until passes are counted again: who came first has the first hour, and that is not
+/// compared.
 impl PartialEq for Cell {
     fn eq(&self, other: &Self) -> bool {
         fn all(cell: &Cell) -> impl Iterator<Item = Option<(&NodeSpec, &NodeCondition, &[Hold])>> {
@@ -159,16 +167,22 @@ impl Cell {
     /// Says what nodes of a SKU have besides GPUs, and what they draw. Watts, CPU and memory of a SKU
     /// that was not described are not counted. To be said before anything of it is booked.
     pub fn describe(&mut self, sku: Sku) {
-        let id = usize::from(self.index.sku_id(&sku.name).0);
+        let sku_id = self.index.sku_id(&sku.name);
+        let id = usize::from(sku_id.0);
         if self.described.len() <= id {
             self.described.resize(id + 1, None);
             self.geometries.resize(id + 1, None);
         }
         self.geometries[id] = carved::geometry_of(&sku);
-        let name = sku.name.clone();
+        let size = u32::from(sku.nodes_per_domain);
         self.described[id] = Some(sku);
-        let of_it = |(index, node): (NodeIndex, &Node)| (node.spec.sku == name).then_some(index);
-        for index in self.in_order().filter_map(of_it).collect::<Vec<_>>() {
+        let of_it = |(index, node): (NodeIndex, &Node)| (node.sku == sku_id).then_some(index);
+        let of_it: Vec<NodeIndex> = self.in_order().filter_map(of_it).collect();
+        for index in &of_it {
+            self.enter(*index, None);
+        }
+        self.index.set_domain_size(sku_id, size);
+        for index in of_it {
             self.heed(index);
             self.restance(index);
         }
@@ -237,6 +251,7 @@ impl Cell {
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.grid.advance(self.now);
+        self.forget_back();
         while let Some(node) = self.index.next_to_begin(self.now) {
             self.restance(node);
         }

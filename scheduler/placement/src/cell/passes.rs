@@ -3,39 +3,87 @@
 //! Each end of a booking is one pass of cleaning on each of its nodes, the same pass that a change of
 //! sides needs. A pass begins in the hour of the end, or in the first hour after it that has room in
 //! every place above the node that has a rate; the hardware is free again a turnaround after that. A
-//! pass is counted from when the lease is booked until the booking is taken back, and for good once
-//! the hardware has come back. A booking without an end has no pass until it gets one.
+//! pass is counted from when the lease is booked until the booking is taken back, and once the hardware
+//! has come back until its hour is over. A booking without an end has no pass until it gets one.
 //!
-//! What was booked keeps its hour, so nobody who comes later delays it. A new leader, and whoever
-//! changes the rates, counts all passes again: of those that can begin in an hour the ones that
-//! somebody waits for soonest, by earliest deadline first, which keeps every deadline that can be kept
-//! below one place (Liu and Layland, 1973). Where the rates leave too little room, what is booked
-//! behind a lease is kept and the rate is not.
+//! What was booked keeps its hour, so nobody who comes later delays it; where its end comes sooner it
+//! only ever moves to an hour before. Of the nodes of one lease those come first that somebody waits for
+//! soonest. A new leader, and whoever changes the rates, counts all passes again (`recount`): by earliest
+//! deadline first, which keeps every deadline that can be kept below one place (Liu and Layland, 1973).
+//! Where the rates leave too little room, what is booked behind a lease is kept and the rate is not.
+//!
+//! Of hardware that came back under another leader nothing is written down: a new one does not know which
+//! hours that had, and until they are over it may give them to others as well.
 
+use super::beside::Party;
 use super::book_error::BookError;
 use super::booking::Booking;
+use super::carved::Piece;
 use super::node::Hold;
+use super::queue::Queue;
 use super::{Cell, Node};
-use crate::power::{Hour, Passes, UnitId};
+use crate::power::{Hour, Passes, UnitId, last_hour};
 use leasehold_common::ids::{LeaseId, NodeIndex};
-use leasehold_common::policy::Policy;
+use leasehold_common::lease::GpuSlots;
+use leasehold_common::policy::{Isolation, Policy};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Prefix;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// The end of a lease on a node.
-type End = (Timestamp, LeaseId, NodeIndex);
+/// When cleaning begins, node by node.
+pub(super) type Begins = BTreeMap<NodeIndex, Timestamp>;
 
 /// The passes below every place that has a rate.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Washing {
-    turnaround: Span,
-    places: BTreeMap<UnitId, Passes>,
+    pub(super) turnaround: Span,
+    pub(super) places: BTreeMap<UnitId, Passes>,
+    /// Passes of hardware that is back, as long as their hour is not over: nothing else knows of them. By
+    /// the place the node stood in.
+    pub(super) back: BTreeMap<(Hour, UnitId), u32>,
 }
 
 impl Washing {
     fn is_bounded(&self) -> bool {
         !self.places.is_empty()
+    }
+
+    /// Whether these places have these rates, and no other has one.
+    fn is_as(&self, rates: impl Iterator<Item = (UnitId, u32)>) -> bool {
+        let mine = self.places.iter();
+        mine.map(|(unit, passes)| (*unit, passes.per_hour()))
+            .eq(rates)
+    }
+}
+
+/// What a lease uses of a node.
+pub(super) struct Used<'a> {
+    pub(super) lease: LeaseId,
+    pub(super) party: Party,
+    pub(super) slots: GpuSlots,
+    pub(super) pieces: &'a [Piece],
+}
+
+impl Used<'_> {
+    /// Whether another lease is let what this one must have been cleaned of.
+    fn meets(&self, other: &Hold, apart: Isolation) -> bool {
+        let theirs = other.party();
+        let wanted = other.wants_of(self.slots, self.pieces, theirs.side == self.party.side);
+        let is_other = other.lease != self.lease && other.holder.is_let;
+        is_other && (!wanted.is_empty() || !self.party.may_share_node(theirs, apart))
+    }
+}
+
+/// Whether an end comes after another; absent is never.
+pub(super) fn is_later(before: Option<Timestamp>, to: Option<Timestamp>) -> bool {
+    before.is_some_and(|before| to.is_none_or(|to| to > before))
+}
+
+const fn not_clean(booking: &Booking, other: &Hold, node: NodeIndex) -> BookError {
+    BookError::NotClean {
+        lease: booking.lease,
+        other: other.lease,
+        node,
     }
 }
 
@@ -64,172 +112,123 @@ impl Cell {
     /// many nodes, whichever the others are: each hour has room for as many of them as the fullest place
     /// above this node has.
     pub(crate) fn last_pass(&self, node: NodeIndex, end: Timestamp, nodes: u32) -> Timestamp {
-        let mut hour = Hour::containing(end);
-        let mut left = nodes;
-        loop {
-            let room = self
-                .places_above(node)
-                .map(|passes| passes.room(hour))
-                .min();
-            let room = room.unwrap_or(u32::MAX);
-            if room >= left {
-                return end.max(hour.begins());
-            }
-            left -= room;
-            hour = hour.next();
-        }
+        let places: Vec<&Passes> = self.places_above(node).collect();
+        let last = last_hour(&places, Hour::containing(end), nodes);
+        end.max(last.begins())
+    }
+
+    /// The smallest place with a rate above a node: where that is the same, so are all others above.
+    pub(crate) fn smallest_rated(&self, node: NodeIndex) -> Option<UnitId> {
+        self.rated_above(node).next()
     }
 
     pub(super) fn adopt_rates(&mut self, policy: &Policy) {
         let rates = &policy.sanitising_per_hour;
+        let places: BTreeMap<UnitId, Passes> = rates
+            .iter()
+            .map(|(place, rate)| (self.grid.unit(place), Passes::new(*rate)))
+            .collect();
+        let is_as_before = self.washing.turnaround == policy.turnaround
+            && self
+                .washing
+                .is_as(places.iter().map(|(unit, new)| (*unit, new.per_hour())));
+        if is_as_before {
+            return;
+        }
         let was_bounded = self.is_washing();
-        let places = rates.iter().map(|(place, rate)| {
-            let unit = self.grid.unit(place);
-            (unit, Passes::new(*rate))
-        });
-        self.washing = Washing {
-            places: places.collect(),
-            turnaround: policy.turnaround,
-        };
+        self.washing.turnaround = policy.turnaround;
+        self.washing.places = places;
         if was_bounded || self.is_washing() {
             self.count_passes_again();
         }
     }
 
-    /// Counts the passes of everything booked again, in an order that follows from what is booked and not
-    /// from how it came to be. Nothing happens where there is no rate.
-    pub fn recount_passes(&mut self) {
-        if self.is_washing() {
-            self.count_passes_again();
+    /// When cleaning begins on each node of a booking that gets another end. Where that comes sooner no
+    /// pass begins later than it did, so that nobody who waits for one waits longer.
+    pub(super) fn passes_until(&self, booking: &Booking, to: Option<Timestamp>) -> Begins {
+        if is_later(booking.to, to) {
+            self.passes_from(booking, to, &Begins::new())
+        } else {
+            self.passes_sooner(booking, to)
         }
     }
 
-    fn count_passes_again(&mut self) {
-        for passes in self.washing.places.values_mut() {
-            *passes = Passes::new(passes.per_hour());
-        }
-        let (mut waited_for, mut others) = (Vec::new(), Vec::new());
-        for (index, node) in self.in_order() {
-            for hold in &node.holds {
-                let Some(to) = hold.to else {
-                    continue;
-                };
-                let end = (to, hold.lease, index);
-                match self.deadline(node, hold) {
-                    Some(by) if hold.holder.is_let => waited_for.push((by.max(to), end)),
-                    Some(_) | None => others.push((end, hold.holder.is_let)),
-                }
-            }
-        }
-        self.index.begin_many();
-        self.count_in_time(waited_for);
-        others.sort_unstable();
-        for ((to, lease, index), is_let) in others {
-            let pass = if is_let {
-                let pass = self.first_pass(index, to);
-                self.count_pass(index, pass);
-                pass
-            } else {
-                to
-            };
-            self.set_pass(lease, index, pass);
-        }
-        self.index.end_many();
-    }
-
-    /// Counts the passes that somebody waits for, each by when it must begin: hour after hour those that
-    /// can begin, the most urgent first, and what can wait no longer whether there is room or not.
-    fn count_in_time(&mut self, mut passes: Vec<(Timestamp, End)>) {
-        passes.sort_unstable_by_key(|(_, (to, _, _))| Hour::containing(*to));
-        let mut passes = passes.into_iter().peekable();
-        let mut waiting: BTreeSet<(Timestamp, End)> = BTreeSet::new();
-        let mut hour = Hour(0);
-        while let Some(next) = passes.peek().map(|(_, (to, _, _))| Hour::containing(*to)) {
-            hour = if waiting.is_empty() { next } else { hour };
-            while let Some(one) = passes.next_if(|(_, (to, _, _))| Hour::containing(*to) <= hour) {
-                waiting.insert(one);
-            }
-            self.count_in_hour(hour, &mut waiting);
-            hour = hour.next();
-        }
-        while !waiting.is_empty() {
-            self.count_in_hour(hour, &mut waiting);
-            hour = hour.next();
-        }
-    }
-
-    fn count_in_hour(&mut self, hour: Hour, waiting: &mut BTreeSet<(Timestamp, End)>) {
-        let all = std::mem::take(waiting);
-        for (by, (to, lease, index)) in all {
-            let has_room = self.places_above(index).all(|place| place.room(hour) > 0);
-            if has_room || Hour::containing(by) <= hour {
-                let pass = to.max(hour.begins());
-                self.count_pass(index, pass);
-                self.set_pass(lease, index, pass);
-            } else {
-                waiting.insert((by, (to, lease, index)));
-            }
-        }
-    }
-
-    fn set_pass(&mut self, lease: LeaseId, index: NodeIndex, pass: Timestamp) {
-        let node = self.node_mut(index).expect("its holds were just seen");
-        for hold in node.holds.iter_mut().filter(|hold| hold.lease == lease) {
-            hold.pass = Some(pass);
-        }
-        self.restance(index);
-    }
-
-    /// Counts a pass on each node of a booking that ends then; says when each begins that has to wait.
-    ///
-    /// # Errors
-    /// Where that is to be asked: somebody has a node before it would be clean, or the booking would have
-    /// one that is not clean yet. Nothing is counted then.
-    pub(super) fn take_passes(
-        &mut self,
+    /// When cleaning begins on each node of a booking that ends then, as if the passes that it has were
+    /// taken back before: nodes for which an hour is kept keep that, and of the others one after the other
+    /// takes the first with room.
+    pub(super) fn passes_from(
+        &self,
         booking: &Booking,
         to: Option<Timestamp>,
-        is_asked: bool,
-    ) -> Result<BTreeMap<NodeIndex, Timestamp>, BookError> {
-        let mut taken = BTreeMap::new();
-        if !self.is_washing() || !booking.is_let() {
-            return Ok(taken);
-        }
+        kept: &Begins,
+    ) -> Begins {
+        let mut begins = Begins::new();
+        let Some(to) = to.filter(|_| self.is_washing() && booking.is_let()) else {
+            return begins;
+        };
+        let mut queue = Queue::new(self, to);
         for index in booking.nodes.iter() {
-            let pass = to.map(|to| self.first_pass(index, to));
-            if is_asked && let Err(error) = self.check_clean(index, booking, to, pass) {
-                for (node, pass) in taken {
-                    self.uncount_pass(node, pass);
-                }
-                return Err(error);
+            if let Some(own) = self.pass_of(booking.lease, index) {
+                queue.give(index, own);
             }
-            if let Some(pass) = pass {
-                self.count_pass(index, pass);
-                taken.insert(index, pass);
+            if let Some(pass) = kept.get(&index).filter(|pass| **pass >= to) {
+                queue.take(index, *pass);
+                begins.insert(index, *pass);
             }
         }
-        Ok(taken)
+        for index in self.by_deadline(booking, to) {
+            begins.entry(index).or_insert_with(|| {
+                let pass = queue.first(index);
+                queue.take(index, pass);
+                pass
+            });
+        }
+        begins
     }
 
-    /// Counts the passes of a booking for another end.
-    pub(super) fn move_end(
-        &mut self,
-        lease: LeaseId,
-        to: Option<Timestamp>,
-        is_asked: bool,
-    ) -> Result<BTreeMap<NodeIndex, Timestamp>, BookError> {
-        if !self.is_washing() {
-            return Ok(BTreeMap::new());
-        }
-        let booking = self.bookings[&lease].booking.clone();
-        self.give_passes(&booking);
-        let moved = self.take_passes(&booking, to, is_asked);
-        if moved.is_err() {
-            for index in booking.nodes.iter() {
-                self.count_pass_of(lease, index);
+    /// One node after the other moves to the first hour with room, if that comes before its own.
+    fn passes_sooner(&self, booking: &Booking, to: Option<Timestamp>) -> Begins {
+        let mut begins = Begins::new();
+        let Some(to) = to.filter(|_| self.is_washing() && booking.is_let()) else {
+            return begins;
+        };
+        let mut queue = Queue::new(self, to);
+        for index in self.by_deadline(booking, to) {
+            let own = self.pass_of(booking.lease, index);
+            let in_own_hour = own.map(|own| to.max(Hour::containing(own).begins()));
+            let first = queue.first(index);
+            let pass = in_own_hour.map_or(first, |own| own.min(first));
+            if let Some(own) = own.filter(|own| Hour::containing(*own) > Hour::containing(pass)) {
+                queue.give(index, own);
+                queue.take(index, pass);
+            } else if own.is_none() {
+                queue.take(index, pass);
             }
+            begins.insert(index, pass);
         }
-        moved
+        begins
+    }
+
+    /// The nodes of a booking that ends then, first those that somebody waits for soonest.
+    fn by_deadline(&self, booking: &Booking, to: Timestamp) -> Vec<NodeIndex> {
+        let by = |index: NodeIndex| {
+            let node = self.node(index).expect("booked nodes exist");
+            // What is not there yet, or no longer, is refused elsewhere.
+            let pieces = self.pieces(index, booking).unwrap_or_default();
+            let next = self.next_there(node, &self.used(booking, index, &pieces), to);
+            let from = next.map(|next| next.from);
+            (from.is_none(), from, index)
+        };
+        let mut nodes: Vec<_> = booking.nodes.iter().map(by).collect();
+        nodes.sort_unstable();
+        nodes.into_iter().map(|(_, _, index)| index).collect()
+    }
+
+    /// Counts these passes.
+    pub(super) fn count_passes(&mut self, begins: &Begins) {
+        for (index, pass) in begins {
+            self.count_pass(*index, *pass);
+        }
     }
 
     /// Takes the passes of a booking back. Its holds are as they were when those were counted.
@@ -259,13 +258,6 @@ impl Cell {
         }
     }
 
-    /// Counts the pass again that a lease has on a node.
-    fn count_pass_of(&mut self, lease: LeaseId, index: NodeIndex) {
-        if let Some(pass) = self.pass_of(lease, index) {
-            self.count_pass(index, pass);
-        }
-    }
-
     /// Takes the pass back that a lease has on a node.
     pub(super) fn uncount_pass_of(&mut self, lease: LeaseId, index: NodeIndex) {
         if let Some(pass) = self.pass_of(lease, index) {
@@ -273,81 +265,141 @@ impl Cell {
         }
     }
 
-    fn pass_of(&self, lease: LeaseId, index: NodeIndex) -> Option<Timestamp> {
+    pub(super) fn pass_of(&self, lease: LeaseId, index: NodeIndex) -> Option<Timestamp> {
         let mut holds = self.holds(index);
         holds.find(|hold| hold.lease == lease)?.pass
     }
 
-    /// By when a pass must begin for what is booked next on the hardware. Of what is on its way back nobody
-    /// can say when that is.
-    fn deadline(&self, node: &Node, hold: &Hold) -> Option<Timestamp> {
-        let to = hold.to.filter(|_| !hold.awaiting_return)?;
+    /// The first that waits for the hardware that is used on a node until then.
+    pub(super) fn next_there<'n>(
+        &self,
+        node: &'n Node,
+        used: &Used<'_>,
+        to: Timestamp,
+    ) -> Option<&'n Hold> {
         let apart = self.isolation(node.sku);
-        let party = hold.party();
-        let mut later = node.holds.iter().filter(|next| {
-            let theirs = next.party();
-            let wanted = next.wants_of(hold.slots, &hold.pieces, theirs.side == party.side);
-            let meets = !wanted.is_empty() || !party.may_share_node(theirs, apart);
+        node.holds.iter().find(|next| {
             // What has ended waits for nothing, least of all what was ended before its start.
-            let waits = next.holder.is_let && next.lease != hold.lease && !next.awaiting_return;
-            waits && next.from >= to && meets
-        });
-        later.next().map(|next| next.from - self.washing.turnaround)
+            !next.awaiting_return && next.from >= to && used.meets(next, apart)
+        })
     }
 
-    /// Whether hardware is clean in time where a pass has to wait for its hour.
-    fn check_clean(
-        &self,
-        index: NodeIndex,
-        booking: &Booking,
-        to: Option<Timestamp>,
-        pass: Option<Timestamp>,
-    ) -> Result<(), BookError> {
-        let turnaround = self.washing.turnaround;
-        let node = self.node(index).expect("booked nodes exist");
-        let (party, slots) = (self.party(booking), booking.slots(index));
-        let apart = self.isolation(node.sku);
-        let pieces = self.pieces(index, booking)?;
-        let meets = |hold: &&Hold| {
-            let theirs = hold.party();
-            let wanted = hold.wants_of(slots, &pieces, theirs.side == party.side);
-            let other = hold.lease != booking.lease && hold.holder.is_let;
-            other && (!wanted.is_empty() || !party.may_share_node(theirs, apart))
-        };
-        for hold in node.holds.iter().filter(meets) {
-            let waits = hold.pass != hold.to && !hold.awaiting_return;
-            let is_early = hold.from < booking.from
-                && hold
-                    .pass
-                    .is_some_and(|pass| pass + turnaround > booking.from);
-            let is_late = pass != to
-                && to.is_some_and(|to| hold.from >= to)
-                && pass.is_some_and(|pass| pass + turnaround > hold.from);
-            if (waits && is_early) || is_late {
-                return Err(BookError::NotClean {
-                    lease: booking.lease,
-                    other: hold.lease,
-                    node: index,
-                });
+    fn used<'p>(&self, booking: &Booking, index: NodeIndex, pieces: &'p [Piece]) -> Used<'p> {
+        Used {
+            lease: booking.lease,
+            party: self.party(booking),
+            slots: booking.slots(index),
+            pieces,
+        }
+    }
+
+    /// Whether a booking has hardware that is clean by its start, where a pass before has to wait.
+    ///
+    /// # Errors
+    /// It would have it before.
+    pub(super) fn check_clean_before(&self, booking: &Booking) -> Result<(), BookError> {
+        if !self.is_washing() || !booking.is_let() {
+            return Ok(());
+        }
+        for index in booking.nodes.iter() {
+            let node = self.node(index).expect("booked nodes exist");
+            let pieces = self.pieces(index, booking)?;
+            let used = self.used(booking, index, &pieces);
+            let apart = self.isolation(node.sku);
+            let is_late = |hold: &&Hold| {
+                let waits = hold.pass != hold.to && !hold.awaiting_return;
+                let is_before = hold.from < booking.from;
+                let clean = hold.pass.map(|pass| pass + self.washing.turnaround);
+                waits && is_before && clean.is_some_and(|clean| clean > booking.from)
+            };
+            let mut holds = node.holds.iter().filter(is_late);
+            if let Some(other) = holds.find(|hold| used.meets(hold, apart)) {
+                return Err(not_clean(booking, other, index));
             }
         }
         Ok(())
     }
 
-    /// When the next pass on a node can begin, from an instant on.
-    fn first_pass(&self, node: NodeIndex, from: Timestamp) -> Timestamp {
-        self.last_pass(node, from, 1)
+    /// Whether whoever has hardware after a booking that ends then has it clean, where its pass has to
+    /// wait.
+    ///
+    /// # Errors
+    /// Somebody would have it before.
+    pub(super) fn check_clean_after(
+        &self,
+        booking: &Booking,
+        to: Option<Timestamp>,
+        begins: &Begins,
+    ) -> Result<(), BookError> {
+        let late = begins.iter().filter(|(_, pass)| Some(**pass) != to);
+        for (index, pass) in late {
+            let node = self.node(*index).expect("booked nodes exist");
+            let pieces = self.pieces(*index, booking)?;
+            let used = self.used(booking, *index, &pieces);
+            let next = to.and_then(|to| self.next_there(node, &used, to));
+            if let Some(next) = next.filter(|next| *pass + self.washing.turnaround > next.from) {
+                return Err(not_clean(booking, next, *index));
+            }
+        }
+        Ok(())
     }
 
-    fn places_above(&self, node: NodeIndex) -> impl Iterator<Item = &Passes> {
-        let above = self.grid.above(self.grid.unit_of(node));
-        above.filter_map(|unit| self.washing.places.get(&unit))
+    /// The places with a rate above a node, the smallest first.
+    pub(super) fn rated_above(&self, node: NodeIndex) -> impl Iterator<Item = UnitId> {
+        self.rated_from(self.grid.unit_of(node))
     }
 
-    fn count_pass(&mut self, node: NodeIndex, pass: Timestamp) {
+    /// A unit and those above it, as far as they have a rate.
+    pub(super) fn rated_from(&self, unit: UnitId) -> impl Iterator<Item = UnitId> {
+        let above = self.grid.above(unit);
+        above.filter(|unit| self.washing.places.contains_key(unit))
+    }
+
+    pub(super) fn places_above(&self, node: NodeIndex) -> impl Iterator<Item = &Passes> {
+        let rated = self.rated_above(node);
+        rated.map(|unit| &self.washing.places[&unit])
+    }
+
+    /// Hardware has come back: its pass is counted without its lease from now on.
+    pub(super) fn keep_pass_of(&mut self, lease: LeaseId, index: NodeIndex) {
+        if let Some(pass) = self.pass_of(lease, index) {
+            let key = (Hour::containing(pass), self.grid.unit_of(index));
+            *self.washing.back.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Counts the passes of hardware that is back.
+    pub(super) fn count_back(&mut self) {
+        for ((hour, unit), count) in &self.washing.back {
+            for above in self.grid.above(*unit) {
+                if let Some(passes) = self.washing.places.get_mut(&above) {
+                    passes.book(*hour, *count);
+                }
+            }
+        }
+    }
+
+    /// Forgets the passes of hardware that is back whose hour is over.
+    pub(super) fn forget_back(&mut self) {
+        let present = Hour::containing(self.now);
+        while let Some(first) = self.washing.back.first_entry() {
+            let (hour, unit) = *first.key();
+            if hour >= present {
+                return;
+            }
+            let count = first.remove();
+            for above in self.grid.above(unit) {
+                if let Some(passes) = self.washing.places.get_mut(&above) {
+                    passes.unbook(hour, count);
+                }
+            }
+        }
+    }
+
+    pub(super) fn count_pass(&mut self, node: NodeIndex, pass: Timestamp) {
         for unit in self.grid.above(self.grid.unit_of(node)) {
             if let Some(passes) = self.washing.places.get_mut(&unit) {
-                passes.book_over(Hour::containing(pass), 1);
+                passes.book(Hour::containing(pass), 1);
             }
         }
     }

@@ -61,6 +61,8 @@ pub(crate) struct Pool {
 #[derive(Debug, Clone, Default)]
 struct Part {
     nodes: u32,
+    /// How many of them a whole domain has; nothing where that was not said.
+    wanted: u32,
     /// Nodes that are a side's or could be, and nodes that are, by side.
     open: [u32; 2],
     used: [u32; 2],
@@ -72,10 +74,19 @@ impl Pool {
         self.members.first().copied()
     }
 
-    /// Whether all of it that is of a SKU is a side's, or could be.
+    /// Whether it is a whole domain of a SKU, all of it a side's, or such as could be. A domain that lacks
+    /// nodes of what its SKU says is none that anybody could count on.
     pub(crate) fn is_open_to(&self, side: Side, sku: SkuId) -> bool {
         let part = self.parts.get(&sku);
-        part.is_some_and(|part| part.open[number(side)] == part.nodes && part.nodes > 0)
+        part.is_some_and(|part| {
+            part.open[number(side)] == part.nodes && part.nodes >= part.wanted.max(1)
+        })
+    }
+
+    /// Whether a node of a SKU that is alone in its domain is a whole one.
+    pub(crate) fn is_domain_alone(&self, sku: SkuId) -> bool {
+        let part = self.parts.get(&sku);
+        part.is_none_or(|part| part.wanted <= 1)
     }
 
     /// Whether a side has any of it that is of a SKU, now or booked.
@@ -107,7 +118,8 @@ impl Pool {
             add(&mut count.open_nodes, open);
             add(&mut count.used_nodes, used);
             if self.level != Locality::Domain {
-                add(&mut count.open_domains, open);
+                let alone = u32::from(self.is_domain_alone(seat.sku));
+                add(&mut count.open_domains, open * alone);
                 add(&mut count.used_domains, used);
             }
         }
@@ -163,6 +175,8 @@ pub(crate) struct Pools {
     by_place: BTreeMap<Prefix, PoolId>,
     /// The nodes of each domain, because two of them make it a pool of its own.
     domains: BTreeMap<Prefix, BTreeSet<NodeIndex>>,
+    /// How many nodes a whole domain of a SKU has, by SKU.
+    wanted: Vec<u32>,
     /// By node index.
     of_node: Vec<Option<PoolId>>,
     seats: Vec<Option<Seat>>,
@@ -299,7 +313,9 @@ impl Pools {
             let pool = &mut self.pools[seat.pool.0 as usize];
             pool.count_domain(seat.sku, counts, |n| *n -= 1);
             pool.nodes += 1;
+            let wanted = self.wanted.get(usize::from(seat.sku.0)).copied();
             let part = pool.parts.entry(seat.sku).or_default();
+            part.wanted = wanted.unwrap_or(0);
             part.nodes += 1;
             for side in 0..2 {
                 part.open[side] += u32::from(seat.open[side]);
@@ -315,6 +331,15 @@ impl Pools {
         for pool in [before, after].into_iter().flatten().map(|seat| seat.pool) {
             self.list(pool, skus);
         }
+    }
+
+    /// Domains of a SKU are whole from so many nodes on. To be said while no node of it is entered.
+    pub(super) fn set_wanted(&mut self, sku: SkuId, wanted: u32) {
+        let at = usize::from(sku.0);
+        if self.wanted.len() <= at {
+            self.wanted.resize(at + 1, 0);
+        }
+        self.wanted[at] = wanted;
     }
 
     /// A pool stands below a unit whose budget is nearly used up, or below none.

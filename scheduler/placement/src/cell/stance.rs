@@ -39,9 +39,14 @@ pub(crate) const fn other(side: Side) -> Side {
 /// Later than any end.
 pub(crate) const NEVER: Timestamp = Timestamp::from_unix_ms(i64::MAX);
 
-/// A set of sides.
+/// Whom a node is let to, now or booked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Sides([bool; 2]);
+pub(crate) struct Sides {
+    /// By side.
+    serves: [bool; 2],
+    /// Whether something on it is let to nobody, as for a maintenance.
+    is_closed: bool,
+}
 
 /// Who has a node now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +71,7 @@ pub(crate) struct Stance {
     pub(crate) tenant: Option<Tenant>,
     /// The side it serves, or served last.
     pub(crate) last_side: Option<Side>,
-    /// The sides of all leases on it, booked ones too.
+    /// The sides of all leases on it, booked ones too, and whether nobody has it for a time.
     pub(crate) sides: Sides,
     /// When the passes after the first and the last of the leases that have it begin; an end that nobody can say is
     /// later than all others.
@@ -173,7 +178,10 @@ impl Stance {
         };
         for (at, hold) in node.holds.iter().enumerate() {
             let side = hold.side;
-            stance.sides.0[number(side)] = true;
+            match hold.serves() {
+                Some(side) => stance.sides.serves[number(side)] = true,
+                None => stance.sides.is_closed = true,
+            }
             stance.is_mixed |= hold.host.is_some();
             if hold.from > now {
                 stance.next = stance.next.or(Some(hold.from));
@@ -228,7 +236,7 @@ impl Stance {
 
     /// Whether a side has any of it, now or booked.
     pub(crate) const fn serves(&self, side: Side) -> bool {
-        self.sides.0[number(side)]
+        self.sides.serves[number(side)]
     }
 
     /// Whether it is meant for a side.
@@ -247,6 +255,7 @@ impl Stance {
             && self.sick.is_empty()
             && self.gpus > 0
             && !self.serves(other(side))
+            && !self.sides.is_closed
     }
 
     pub(crate) const fn kind(&self) -> Kind {

@@ -19,33 +19,39 @@ pub(super) fn check(
 ) {
     let side = request.class.side();
     let before = has_of(fleet, side);
+    let closed = closed_of(fleet);
     let mut after = before.clone();
     after.extend(plan.nodes.iter());
     let count = |sku: &SkuName, is: &dyn Fn(NodeIndex, &NodeSpec, &NodeCondition) -> bool| {
         let mut nodes = 0;
-        let mut domains: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+        let mut domains: BTreeMap<&str, Domain> = BTreeMap::new();
         for (node, (spec, condition)) in &fleet.nodes {
             if spec.sku != *sku {
                 continue;
             }
             let yes = is(*node, spec, condition);
             nodes += u32::from(yes);
-            let (all, any) = domains.entry(spec.path.as_str()).or_insert((true, false));
-            *all &= yes;
-            *any |= yes;
+            let domain = domains.entry(spec.path.as_str()).or_default();
+            domain.nodes += 1;
+            domain.those += u32::from(yes);
         }
         (nodes, domains.into_values().collect::<Vec<_>>())
     };
-    let number = |domains: &[(bool, bool)], which: fn(&(bool, bool)) -> bool| {
+    let number = |domains: &[Domain], which: &dyn Fn(&Domain) -> bool| {
         u32::try_from(domains.iter().filter(|d| which(d)).count()).unwrap_or(u32::MAX)
     };
     for floor in policy.floors.iter().filter(|floor| floor.side != side) {
+        let sku = fleet.skus.get(&floor.sku);
+        let size = sku.map_or(1, |sku| u32::from(sku.nodes_per_domain));
+        let whole = |domain: &Domain| domain.those == domain.nodes && domain.nodes >= size;
         let open = |taken: &BTreeSet<NodeIndex>| {
             count(&floor.sku, &|node, spec, condition| {
-                is_open(spec, condition, floor.side) && !taken.contains(&node)
+                is_open(spec, condition, floor.side)
+                    && !taken.contains(&node)
+                    && !closed.contains(&node)
             })
         };
-        let ((was, were), (left, whole)) = (open(&before), open(&after));
+        let ((was, were), (left, are)) = (open(&before), open(&after));
         let mut least = |what, bound: Option<u32>, was, would_be| {
             if let Some(bound) = bound
                 && would_be < bound
@@ -61,8 +67,8 @@ pub(super) fn check(
             }
         };
         least("nodes kept", floor.nodes, was, left);
-        let (were, whole) = (number(&were, |d| d.0), number(&whole, |d| d.0));
-        least("domains kept", floor.domains, were, whole);
+        let (were, are) = (number(&were, &whole), number(&are, &whole));
+        least("domains kept", floor.domains, were, are);
     }
     for ceiling in policy
         .ceilings
@@ -87,16 +93,32 @@ pub(super) fn check(
             }
         };
         most("nodes used", ceiling.nodes, was, used);
-        let (were, entered) = (number(&were, |d| d.1), number(&entered, |d| d.1));
+        let any = |domain: &Domain| domain.those > 0;
+        let (were, entered) = (number(&were, &any), number(&entered, &any));
         most("domains used", ceiling.domains, were, entered);
     }
+}
+
+/// How many nodes of a SKU a domain has, and how many of them are such as are asked about.
+#[derive(Debug, Clone, Copy, Default)]
+struct Domain {
+    nodes: u32,
+    those: u32,
 }
 
 /// Nodes of which a side has anything, now or booked.
 fn has_of(fleet: &Fleet, side: Side) -> BTreeSet<NodeIndex> {
     let theirs = fleet.bookings.iter().map(|booked| &booked.booking);
     theirs
-        .filter(|booking| booking.class.side() == side)
+        .filter(|booking| booking.class.side() == side && booking.gpu_cap_watts != Some(0))
+        .flat_map(|booking| booking.nodes.iter())
+        .collect()
+}
+
+/// Nodes that are kept from everybody, now or booked: what may draw nothing is let to nobody.
+fn closed_of(fleet: &Fleet) -> BTreeSet<NodeIndex> {
+    let all = fleet.bookings.iter().map(|booked| &booked.booking);
+    all.filter(|booking| booking.gpu_cap_watts == Some(0))
         .flat_map(|booking| booking.nodes.iter())
         .collect()
 }

@@ -22,6 +22,7 @@ mod bounds;
 mod passes;
 mod power;
 mod slices;
+mod units;
 
 /// A cell as plain data.
 #[derive(Debug, Clone, Default)]
@@ -223,6 +224,7 @@ fn check_shape(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Vi
             count,
             at_least,
             spares,
+            whole,
         } => {
             let working = nodes.saturating_sub(plan.spares.len() as u64);
             let least = u64::from(at_least.unwrap_or(*count));
@@ -231,6 +233,7 @@ fn check_shape(fleet: &Fleet, request: &Request, plan: &Plan, found: &mut Vec<Vi
                 && plan.gpus.is_empty()
                 && has_gpus()
                 && spares_stand_by(fleet, plan, *spares)
+                && whole.is_none_or(|level| units::are_whole(fleet, request, plan, level))
         }
         Shape::Gpus { count } => {
             let named: Vec<_> = plan.gpus.iter().collect();

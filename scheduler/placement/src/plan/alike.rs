@@ -2,11 +2,13 @@
 //!
 //! Most of a cell is nodes without bookings to come, and those are of a few dozen kinds: what one node of
 //! a kind fails all do. Where every node has to be looked at, as for a gang or for a start to come, that
-//! look is a stance read and a number compared.
+//! look is a stance read and a number compared. Where cleaning has to wait, each is judged, and only when it
+//! would be clean is found once.
 
 use super::ask::Ask;
+use super::cleaned::Cleaned;
 use super::faults::Faults;
-use super::rules::{Verdict, idle_minutes, judge, simply};
+use super::rules::{Verdict, idle_minutes, judge, judge_on, simply};
 use crate::cell::{Node, Stance};
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::policy::Granularity;
@@ -21,6 +23,8 @@ pub(super) struct Alike {
     known: Vec<Option<(u64, Faults, u8)>>,
     /// Whether nodes of a kind are alike to this ask at all.
     is_apt: bool,
+    /// When they would be clean after it.
+    cleaned: Cleaned,
 }
 
 impl Alike {
@@ -31,6 +35,7 @@ impl Alike {
         Self {
             known: vec![None; if is_apt { KINDS } else { 0 }],
             is_apt,
+            cleaned: Cleaned::default(),
         }
     }
 
@@ -39,7 +44,7 @@ impl Alike {
     pub(super) fn judge(&mut self, node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
         let is_simple = self.is_apt && (ask.wish.is_none() || !stance.is_carved);
         let Some(has_it) = is_simple.then(|| simply(stance, ask)).flatten() else {
-            return judge(node, stance, ask);
+            return judge_on(node, stance, &self.cleaned.on(ask, node.index));
         };
         let is_own = stance
             .tenant

@@ -86,13 +86,7 @@ impl<'a> Ask<'a> {
             largest,
             sku,
             cap: request.gpu_cap_watts,
-            passes: match request.shape {
-                Shape::Gpus { .. } | Shape::Slices { .. } => 1,
-                Shape::Nodes { count, spares, .. } => {
-                    count.saturating_mul(spares.saturating_add(1))
-                }
-                Shape::Unit { .. } => sku.map_or(1, |(_, index)| index.nodes),
-            },
+            passes: passes_after(&request.shape, cell, sku),
             account: cell.index().account(&request.account),
             apart: sku.map(|(_, index)| index.apart).unwrap_or_default(),
             without: None,
@@ -122,8 +116,13 @@ impl<'a> Ask<'a> {
             .cell
             .node(node)
             .expect("the index names nodes of the cell");
+        (known, self.stance(node))
+    }
+
+    /// How a node of the cell stands.
+    pub(super) fn stance(&self, node: NodeIndex) -> &'a Stance {
         let stance = self.cell.index().stance(node);
-        (known, stance.expect("every node of the cell stands"))
+        stance.expect("every node of the cell stands")
     }
 
     /// Every node of the SKU, by number.
@@ -192,10 +191,18 @@ impl<'a> Ask<'a> {
     /// The same as far as a node is concerned: where cleaning has to wait for its hour, that hour depends on
     /// what is above the node.
     pub(super) fn on(&self, node: NodeIndex) -> Self {
-        let Some(end) = self.window.end.filter(|_| self.cell.is_washing()) else {
-            return *self;
-        };
-        let pass = self.cell.last_pass(node, end, self.passes);
+        self.washed_end().map_or(*self, |end| {
+            self.cleaned_from(self.cell.last_pass(node, end, self.passes))
+        })
+    }
+
+    /// When it would end, where hardware has to wait for its hour to be cleaned after that.
+    pub(super) fn washed_end(&self) -> Option<Timestamp> {
+        self.window.end.filter(|_| self.cell.is_washing())
+    }
+
+    /// The same where the last of its hardware is begun to be cleaned then.
+    pub(super) const fn cleaned_from(&self, pass: Timestamp) -> Self {
         Self {
             window: self.window.cleaned_from(pass),
             ..*self
@@ -239,6 +246,18 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// The size of unit of which it takes only whole ones.
+    pub(super) const fn whole(&self) -> Option<Locality> {
+        self.request.shape.whole_units()
+    }
+
+    /// Whether what is kept of all nodes says how many of them fit: each is judged by itself, and as it
+    /// stands now.
+    pub(super) fn is_counted(&self) -> bool {
+        let is_unit = matches!(self.request.shape, Shape::Unit { .. });
+        self.is_present() && !is_unit && self.whole().is_none()
+    }
+
     /// Whether one node is all it takes.
     pub(super) fn is_small(&self) -> bool {
         matches!(
@@ -248,8 +267,31 @@ impl<'a> Ask<'a> {
                 | Shape::Nodes {
                     count: 1,
                     spares: 0,
+                    whole: None,
                     ..
                 }
         )
+    }
+}
+
+/// How many passes of cleaning there are at most after a lease of that shape: of a gang of more nodes
+/// than there are, as many as there are.
+fn passes_after(shape: &Shape, cell: &Cell, sku: Option<(SkuId, &SkuIndex)>) -> u32 {
+    let all = sku.map_or(1, |(_, index)| index.nodes);
+    match shape {
+        Shape::Gpus { .. } | Shape::Slices { .. } => 1,
+        Shape::Nodes { count, spares, .. } => {
+            let asked = count.saturating_mul(spares.saturating_add(1));
+            asked.min(all)
+        }
+        // It is counted node by node, and asked only where that matters.
+        Shape::Unit { prefix } if cell.is_washing() => {
+            let is_in_it = |node: &Node| {
+                Some(node.sku) == sku.map(|(sku, _)| sku) && prefix.holds(&node.spec.path)
+            };
+            let below = cell.in_order().filter(|(_, node)| is_in_it(node));
+            u32::try_from(below.count()).unwrap_or(u32::MAX)
+        }
+        Shape::Unit { .. } => all,
     }
 }

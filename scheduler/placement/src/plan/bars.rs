@@ -12,7 +12,6 @@
 
 use super::ask::{Ask, Need};
 use super::classes::classes;
-use super::faults::Cause;
 use super::limits::{Bar, Limits};
 use super::rules::judge;
 use super::tally::Tally;
@@ -59,19 +58,20 @@ pub(super) fn count(ask: &Ask<'_>, limits: &mut Limits<'_>, tally: &mut Tally) {
     tally.bar(Bar::Power, bars.power);
 }
 
-/// A node that only watts are missing for: the first of those that would be taken first.
-pub(super) fn first_short(
+/// A node that only this keeps away: the first of those that would be taken first.
+pub(super) fn first_barred(
     ask: &Ask<'_>,
     limits: &mut Limits<'_>,
     tally: &Tally,
+    bar: Bar,
 ) -> Option<NodeIndex> {
-    if !tally.any[Cause::Power as usize] {
+    if tally.any[bar.cause() as usize] == 0 {
         return None;
     }
     let (sku, index) = ask.sku?;
-    let mut is_short = |node: NodeIndex| {
+    let mut is_barred = |node: NodeIndex| {
         let (known, stance) = ask.look(node);
-        limits.bar(node, stance) == Some(Bar::Power) && judge(known, stance, ask).faults.fits()
+        limits.bar(node, stance) == Some(bar) && judge(known, stance, ask).faults.fits()
     };
     if ask.is_present() {
         for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
@@ -79,7 +79,7 @@ pub(super) fn first_short(
             for key in pools.filter(|key| ask.is_large_enough(key.gpus)) {
                 let pool = ask.cell.index().pools.get(key.pool);
                 let mut alike = pool.alike(sku, group, key.gpus);
-                if let Some(node) = alike.find(|node| is_short(*node)) {
+                if let Some(node) = alike.find(|node| is_barred(*node)) {
                     return Some(node);
                 }
             }
@@ -94,7 +94,7 @@ pub(super) fn first_short(
     by_room
         .into_iter()
         .chain(fitting)
-        .find(|node| is_short(*node))
+        .find(|node| is_barred(*node))
 }
 
 /// Nodes by what is in the way of them.

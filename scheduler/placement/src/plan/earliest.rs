@@ -16,6 +16,7 @@ use super::ask::{Ask, Need};
 use super::classes;
 use super::gang::Size;
 use super::limits::Limits;
+use super::openings::{Openings, units};
 use super::powered;
 use super::rules::judge;
 use super::survey::{Seat, Survey};
@@ -128,9 +129,10 @@ pub(super) struct First {
 /// The first start after the survey's at which a gang can be had, with some of these nodes and those that
 /// fit already.
 pub(super) fn first_of_gang(survey: &Survey<'_>, size: Size, policy: &Policy) -> Option<First> {
-    let (at, unit) = first_free_gang(survey, size)?;
-    if size.spares > 0 || Limits::new(survey.ask, policy).are_any() {
-        let (at, nodes) = powered::first_gang(survey, size, policy, at)?;
+    let openings = Openings::of(survey, size.nodes);
+    let (at, unit) = first_free_gang(survey, &openings, size)?;
+    if size.spares > 0 || Limits::new(survey.ask, policy).may_bind(size.nodes) {
+        let (at, nodes) = powered::first_gang(survey, &openings, size, policy, at)?;
         return Some(First { at, nodes });
     }
     let waited_for = unit.iter().filter(|seat| !seat.faults.fits());
@@ -141,19 +143,17 @@ pub(super) fn first_of_gang(survey: &Survey<'_>, size: Size, policy: &Policy) ->
 }
 
 /// The first start, the survey's or later, at which so many nodes fit in one unit, and that unit.
-fn first_free_gang<'s>(survey: &'s Survey<'_>, size: Size) -> Option<(Timestamp, &'s [Seat])> {
+fn first_free_gang<'s>(
+    survey: &'s Survey<'_>,
+    openings: &Openings,
+    size: Size,
+) -> Option<(Timestamp, &'s [Seat])> {
     let wanted = size.nodes;
     let mut best: Option<(Timestamp, &[Seat])> = None;
     let mut changes: Vec<(Timestamp, i64)> = Vec::new();
-    let mut instants: Vec<Timestamp> = Vec::new();
-    for unit in survey.units(survey.ask.within()) {
+    for (at, unit) in units(survey) {
         changes.clear();
-        if unit.len() < wanted as usize {
-            continue;
-        }
-        for seat in unit.iter().filter(|seat| seat.faults.may_fit_later()) {
-            starts(&survey.ask, seat, &mut instants, &mut changes);
-        }
+        changes.extend(openings.of_seats(at));
         if let Some(at) = first_with(&mut changes, wanted)
             && best.is_none_or(|(sooner, _)| at < sooner)
         {

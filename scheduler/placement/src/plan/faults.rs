@@ -19,10 +19,11 @@ pub(super) enum Rule {
     Host,
     Power,
     Reserved,
+    Unit,
 }
 
 impl Rule {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::State,
         Self::Flagged,
         Self::Silent,
@@ -37,6 +38,7 @@ impl Rule {
         Self::Host,
         Self::Power,
         Self::Reserved,
+        Self::Unit,
     ];
 
     /// The word it is counted under.
@@ -56,6 +58,7 @@ impl Rule {
             Self::Host => Filter::HostTaken,
             Self::Power => Filter::PowerBudget,
             Self::Reserved => Filter::Reserved,
+            Self::Unit => Filter::UnitBroken,
         }
     }
 }
@@ -65,6 +68,10 @@ impl Rule {
 pub(super) enum Cause {
     /// Leases have it, or will.
     Held,
+    /// Its GPUs would do, and leases have the CPU that it takes besides.
+    Cpu,
+    /// The same of memory.
+    Memory,
     /// It is flagged.
     Draining,
     /// It is being taken back or cleaned.
@@ -79,10 +86,12 @@ pub(super) enum Cause {
 
 impl Cause {
     /// In the order in which they are told where they weigh the same.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Reserved,
         Self::Power,
         Self::Held,
+        Self::Cpu,
+        Self::Memory,
         Self::Draining,
         Self::Cleanup,
         Self::Unavailable,
@@ -133,6 +142,11 @@ impl Few {
     /// Whether it has anything that `other` has.
     pub(super) const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// What any of both has.
+    pub(super) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether it has nothing that `other` has not.
@@ -195,14 +209,27 @@ impl Faults {
             Rule::Returning as u8,
             Rule::Host as u8,
             Rule::Power as u8,
+            Rule::Unit as u8,
         ]);
         self.failed.within(IN_TIME)
+    }
+
+    /// What it fails whatever is the matter with the others of its unit.
+    pub(super) fn by_itself(self) -> Self {
+        let only_others = self.failed == Few::of(&[Rule::Unit as u8]);
+        if only_others { Self::default() } else { self }
     }
 
     /// Whether a gang can do as little with it, for the same causes.
     pub(super) fn weighs_as(self, other: Self) -> bool {
         let all = |faults: Self| (faults.fits(), faults.is_eligible(), faults.may_fit_later());
         all(self) == all(other) && self.causes == other.causes
+    }
+
+    /// Whether it is only CPU or memory that it has too little of.
+    pub(super) const fn lacks_only_host(self) -> bool {
+        const HOST: Few = Few::of(&[Cause::Cpu as u8, Cause::Memory as u8]);
+        !self.causes.is_empty() && self.causes.within(HOST) && self.is_eligible()
     }
 
     /// Whether it is only its GPUs that are too few.

@@ -6,6 +6,7 @@ use super::survey::{Seat, Survey, count};
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::Shape;
+use leasehold_common::node_set::NodeSet;
 use leasehold_common::topology::{Locality, Prefix};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub(super) struct Size {
     pub(super) nodes: u32,
     /// Nodes kept besides in each domain it goes to.
     pub(super) spares: u32,
+    /// Whether every pool it goes to is all its own.
+    pub(super) whole: bool,
 }
 
 impl Size {
@@ -26,7 +29,11 @@ impl Size {
             Shape::Nodes { spares, .. } => *spares,
             Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => 0,
         };
-        Self { nodes, spares }
+        Self {
+            nodes,
+            spares,
+            whole: shape.whole_units().is_some(),
+        }
     }
 
     /// Of nodes in topology order, how many could work with the others of their pools as spares.
@@ -65,10 +72,16 @@ pub(super) fn candidates(
 ) -> Podium<Candidate> {
     let mut podium = Podium::new();
     let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
-    if fit.len() < size.nodes as usize {
+    let of_unit = survey.of_whole_unit();
+    let is_multiple = of_unit.is_none_or(|nodes| size.nodes % nodes.max(1) == 0);
+    if fit.len() < size.nodes as usize || !is_multiple {
         return podium;
     }
+    let smallest = survey.ask.whole().unwrap_or(Locality::Domain);
     for level in Locality::ALL {
+        if level < smallest {
+            continue;
+        }
         if level > survey.ask.within() {
             break;
         }
@@ -129,6 +142,24 @@ fn at_best(unit: &[&Seat], size: Size) -> Score {
     }
 }
 
+/// The nodes, spares too, that a gang would have if nothing but other leases were in the way: of all of
+/// it, or where that fits nowhere, of as much as the unit with the most has.
+pub(super) fn would_have(survey: &Survey<'_>, size: Size) -> NodeSet {
+    let limits = Limits::none(survey.ask);
+    let best = candidates(survey, size, &limits).best.into_iter().next();
+    if let Some((_, candidate)) = best {
+        return candidate.nodes;
+    }
+    let within = survey.ask.within();
+    let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
+    let units = fit.chunk_by(|a, b| a.shares(b, within));
+    let Some(unit) = units.max_by_key(|unit| unit.len()) else {
+        return NodeSet::new();
+    };
+    let (nodes, spares) = pick(unit, size, &limits);
+    nodes.iter().chain(&spares).map(|seat| seat.index).collect()
+}
+
 /// The most nodes of a gang that one unit of the locality could have now.
 pub(super) fn most(survey: &Survey<'_>, size: Size, limits: &Limits<'_>) -> u32 {
     let within = survey.ask.within();
@@ -175,8 +206,9 @@ fn pick<'s>(seats: &[&'s Seat], size: Size, limits: &Limits<'_>) -> (Vec<&'s Sea
             (tier, seat.pool, seat)
         })
         .collect();
-    if size.spares > 0 {
-        // Spares are kept with the nodes they are for, whatever else tells those apart.
+    if size.spares > 0 || size.whole {
+        // Spares are kept with the nodes they are for, whatever else tells those apart, and so are all of
+        // a whole unit.
         let mut worst = BTreeMap::new();
         for (tier, pool, _) in &tiers {
             let entry = worst.entry(*pool).or_insert(*tier);
@@ -210,11 +242,18 @@ fn pick<'s>(seats: &[&'s Seat], size: Size, limits: &Limits<'_>) -> (Vec<&'s Sea
             }
             pool.sort_by_key(|(_, _, seat)| seat.idle_minutes);
             let most = left + size.spares as usize;
+            // What is no whole unit in the end is not taken from.
+            let untouched = if size.whole { limits.clone() } else { None };
+            let all = pool.len();
             let of_pool = pool.iter().map(|(_, _, seat)| *seat);
             let mut free: Vec<&'s Seat> = match limits.as_mut() {
                 Some(limits) => limits.take_some(of_pool, |seat| seat.index, most),
                 None => of_pool.take(most).collect(),
             };
+            if size.whole && free.len() < all {
+                free.clear();
+                limits = untouched;
+            }
             let working = size.working(free.len());
             if working > 0 {
                 spares.extend(free.drain(working.min(left)..).take(size.spares as usize));

@@ -12,12 +12,15 @@ mod alike;
 mod ask;
 mod bars;
 mod classes;
+mod cleaned;
 mod earliest;
 mod faults;
 mod gang;
 mod hope;
 mod limits;
+mod missing;
 mod never;
+mod openings;
 mod powered;
 mod reclaim;
 mod replace;
@@ -29,7 +32,9 @@ mod small;
 mod surplus;
 mod survey;
 mod tally;
+mod together;
 mod wait;
+mod whole;
 mod window;
 
 pub use hope::{any_fits, could_hold, first_fit};
@@ -143,8 +148,7 @@ fn room(cell: &Cell, request: &Request, policy: &Policy, now: Timestamp) -> Opti
 
 fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
     // Where it goes is found among the nodes that fit; why it goes nowhere is told of all.
-    let is_unit = matches!(ask.request.shape, Shape::Unit { .. });
-    let counted = (ask.is_present() && !is_unit).then(|| Tally::take(&ask));
+    let counted = ask.is_counted().then(|| Tally::take(&ask));
     // Where too few fit it goes nowhere, and there is nothing to look for first.
     let least = ask.request.shape.least_nodes();
     let is_brief = counted.as_ref().is_some_and(|tally| tally.fit >= least);
@@ -156,9 +160,9 @@ fn plan_gang(ask: Ask<'_>, policy: &Policy) -> Decision {
     let limits = Limits::new(ask, policy);
     let (places, least) = gang_places(&survey, &limits);
     survey.count_bars(&limits);
-    debug_assert_eq!(
-        survey.tally.counts(),
-        Tally::barred(&ask, &mut limits.clone()).counts(),
+    debug_assert!(
+        ask.whole().is_some()
+            || survey.tally.counts() == Tally::barred(&ask, &mut limits.clone()).counts(),
         "what is in the way of nodes is counted"
     );
     if let Some(found) = Found::of(places, |candidate| candidate) {

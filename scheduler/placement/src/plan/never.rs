@@ -3,12 +3,13 @@
 
 use super::ask::Ask;
 use super::gang::Size;
-use super::survey::Survey;
+use super::survey::{Seat, Survey};
 use super::tally::Tally;
 use crate::request::{End, Request};
 use leasehold_common::explain::{RankedReason, Reason};
 use leasehold_common::lease::Shape;
 use leasehold_common::time::{Span, Timestamp};
+use leasehold_common::topology::Locality;
 
 fn reason(reason: Reason, detail: String) -> Option<RankedReason> {
     Some(RankedReason {
@@ -76,11 +77,21 @@ pub(super) fn impossible_gang(survey: &Survey<'_>, size: Size) -> Option<RankedR
     if let Some(reason) = no_such_sku(ask) {
         return Some(reason);
     }
-    let most = survey
-        .units(within)
-        .map(|unit| size.most_working(unit.iter().filter(|s| s.faults.is_eligible())))
-        .max()
-        .unwrap_or(0);
+    let of_unit = |unit: &[Seat]| {
+        let eligible = unit.iter().filter(|seat| seat.faults.is_eligible());
+        size.most_working(eligible)
+    };
+    let most = if within == Locality::Cell && size.spares == 0 {
+        survey.tally.eligible
+    } else {
+        survey.units(within).map(of_unit).max().unwrap_or(0)
+    };
+    if let Some((level, of_one)) = survey.ask.whole().zip(survey.of_whole_unit())
+        && size.nodes % of_one.max(1) != 0
+    {
+        let detail = format!("{shape}: a whole {level} of sku {sku} has {of_one} nodes");
+        return reason(Reason::NeverFits, detail);
+    }
     if most >= size.nodes {
         return None;
     }

@@ -62,7 +62,10 @@ pub fn replace(
             },
             ..request.clone()
         };
-        let ask = Ask::new(cell, &wanted, policy, now, start);
+        let ask = Ask {
+            passes: 1,
+            ..Ask::new(cell, &wanted, policy, now, start)
+        };
         let mut survey = Survey::take(ask);
         let limits = Limits::new(ask, policy);
         let podium = candidates(&survey, &limits, gang, out, &unit);
@@ -91,6 +94,9 @@ fn reach(
     } else if gang.nodes.len() == 1 {
         // It has nobody to be close to.
         Locality::Cell
+    } else if let Some(level) = gang.whole {
+        // A node of another unit would leave both broken.
+        level
     } else {
         request.within
     };

@@ -8,6 +8,7 @@ use leasehold_common::class::Side;
 use leasehold_common::lease::{GpuSlots, HostShare};
 use leasehold_common::node::Owner;
 use leasehold_common::policy::Granularity;
+use leasehold_common::sku::Sku;
 use leasehold_common::time::Timestamp;
 
 /// How a node of the right SKU stands to a request.
@@ -86,15 +87,11 @@ pub(super) fn judge_outlook(outlook: &Outlook, ask: &Ask<'_>) -> Faults {
 
 /// Judges one node of the right SKU.
 pub(super) fn judge(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
-    if ask.cell.is_washing() {
-        judge_on(node, stance, &ask.on(node.index))
-    } else {
-        judge_on(node, stance, ask)
-    }
+    judge_on(node, stance, &ask.on(node.index))
 }
 
 /// The same, where it is known when the node would be cleaned after the lease.
-fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
+pub(super) fn judge_on(node: &Node, stance: &Stance, ask: &Ask<'_>) -> Verdict {
     if let Some(wish) = &ask.wish {
         return judge_slices(wish, node, stance, ask);
     }
@@ -230,13 +227,7 @@ pub(super) fn judge_fitness(fitness: Fitness, ask: &Ask<'_>) -> Faults {
 }
 
 /// Leases of somebody else on a node keep all of it away, unless policy lets both be there.
-pub(super) fn judge_neighbours(
-    faults: &mut Faults,
-    ask: &Ask<'_>,
-    party: Party,
-    held: bool,
-    returning: bool,
-) {
+fn judge_neighbours(faults: &mut Faults, ask: &Ask<'_>, party: Party, held: bool, returning: bool) {
     if ask.party().may_share_node(party, ask.apart) {
         return;
     }
@@ -288,27 +279,46 @@ fn judge_gpus(faults: &mut Faults, ask: &Ask<'_>, numbers: Numbers) {
 
 /// Too little CPU or memory. A whole node comes with all of its own.
 fn judge_host(faults: &mut Faults, ask: &Ask<'_>, (sku, gpus): (SkuId, u8), taken: HostShare) {
-    let (Need::Gpus(count), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
+    let (Need::Gpus(_), Some(sku)) = (ask.need, ask.cell.described(sku)) else {
         return;
     };
     if taken == HostShare::default() && ask.request.host.is_none() {
         // What goes with GPUs of a node is never more than goes with all of them.
         return;
     }
-    let all = sku.host_share(gpus);
-    let mine = ask.request.host.unwrap_or_else(|| sku.host_share(count));
-    if lacks_host(all, taken, mine) {
-        faults.add(Rule::Host, Cause::Held);
-    }
+    judge_shares(faults, sku.host_share(gpus), taken, host_asked(ask, sku));
 }
 
-/// Whether a node that has `all` has not enough left.
-pub(super) const fn lacks_host(all: HostShare, taken: HostShare, mine: HostShare) -> bool {
+/// The CPU and memory that are asked of one node.
+pub(super) fn host_asked(ask: &Ask<'_>, sku: &Sku) -> HostShare {
+    let with_gpus = || match (ask.need, ask.wish) {
+        (Need::Gpus(count), _) => sku.host_share(count),
+        (Need::Slices(_), Some(wish)) => sku.host_sevenths(wish.sevenths),
+        // A whole node comes with all of its own.
+        (Need::Slices(_), None) | (Need::Whole, _) => HostShare::default(),
+    };
+    ask.request.host.unwrap_or_else(with_gpus)
+}
+
+/// Whether a node that has `all` has not enough left. Where leases have its GPUs anyway, CPU and memory
+/// come free with those.
+pub(super) const fn judge_shares(
+    faults: &mut Faults,
+    all: HostShare,
+    taken: HostShare,
+    mine: HostShare,
+) {
     const fn lacks(all: u64, taken: u64, mine: u64) -> bool {
         all > 0 && taken + mine > all
     }
-    lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli)
-        || lacks(all.memory_mib, taken.memory_mib, mine.memory_mib)
+    let is_held = faults.causes.has(Cause::Held as u8);
+    if lacks(all.cpu_milli, taken.cpu_milli, mine.cpu_milli) {
+        faults.add(Rule::Host, if is_held { Cause::Held } else { Cause::Cpu });
+    }
+    if lacks(all.memory_mib, taken.memory_mib, mine.memory_mib) {
+        let cause = if is_held { Cause::Held } else { Cause::Memory };
+        faults.add(Rule::Host, cause);
+    }
 }
 
 /// What leases take of a node in the window.
@@ -323,43 +333,65 @@ struct Claim {
 }
 
 fn claim(node: &Node, stance: &Stance, ask: &Ask<'_>, faults: &mut Faults) -> Claim {
-    let window = &ask.window;
-    let mut claim = Claim {
-        held: GpuSlots::NONE,
-        returning: GpuSlots::NONE,
-        last_side: node.condition.last_side,
-        next: None,
+    let (mut held, mut returning) = (GpuSlots::NONE, GpuSlots::NONE);
+    let beside = walk(node, stance, ask, faults, |hold, is_returning| {
+        let slots = if is_returning {
+            &mut returning
+        } else {
+            &mut held
+        };
+        *slots = slots.union(hold.slots);
+    });
+    Claim {
         host: host_taken(node, stance, ask),
-    };
+        held,
+        returning,
+        last_side: beside.last_side,
+        next: beside.next,
+    }
+}
+
+/// What is before the window on a node, and after it.
+pub(super) struct Beside {
+    /// The side that it serves before.
+    pub(super) last_side: Option<Side>,
+    /// When the first booking after it begins.
+    pub(super) next: Option<Timestamp>,
+}
+
+/// Goes through what is in the way on a node in the window, each with whether it is on its way back, or as
+/// good as that: it only waits for its hour to be cleaned. Where the stance decides, it says what is held.
+pub(super) fn walk(
+    node: &Node,
+    stance: &Stance,
+    ask: &Ask<'_>,
+    faults: &mut Faults,
+    mut take: impl FnMut(&Hold, bool),
+) -> Beside {
+    let window = &ask.window;
+    let (mut last_side, mut next) = (node.condition.last_side, None);
+    let may_queue = ask.cell.is_washing() && simply(stance, ask).is_none();
     let mut is_shared = false;
     for hold in &node.holds {
-        let side = hold.side;
         if hold.from <= window.start {
-            claim.last_side = Some(side);
+            last_side = Some(hold.side);
         }
         if !ask.clashes(hold) {
             if hold.from > window.start {
-                claim.next = claim.next.or(Some(hold.from));
+                next = next.or(Some(hold.from));
             }
             continue;
         }
-        // What only waits for its hour to be cleaned is as good as on its way back.
-        let returning =
-            hold.awaiting_return || (ask.cell.is_washing() && ask.window.clashes_by_queue(hold));
-        let slots = if returning {
-            &mut claim.returning
-        } else {
-            &mut claim.held
-        };
-        *slots = slots.union(hold.slots);
-        is_shared |= side == ask.side && hold.from <= window.start;
-        judge_neighbours(faults, ask, hold.party(), !returning, returning);
+        let is_returning = hold.awaiting_return || (may_queue && window.clashes_by_queue(hold));
+        is_shared |= hold.side == ask.side && hold.from <= window.start;
+        judge_neighbours(faults, ask, hold.party(), !is_returning, is_returning);
+        take(hold, is_returning);
     }
     if is_shared && ask.apart.granularity == Granularity::Gpu {
         // A node that both sides have something of changes no side, whoever came last.
-        claim.last_side = Some(ask.side);
+        last_side = Some(ask.side);
     }
-    claim
+    Beside { last_side, next }
 }
 
 /// The most CPU and memory that leases have of a node at any instant of the window, where any of them or

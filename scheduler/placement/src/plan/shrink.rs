@@ -19,6 +19,8 @@ pub struct Gang<'a> {
     pub nodes: &'a NodeSet,
     /// Those that do not work.
     pub spares: &'a NodeSet,
+    /// The size of unit of which it has whole ones and nothing else.
+    pub whole: Option<Locality>,
 }
 
 /// What is left of a lease that has given nodes up, and why it is that.
@@ -63,6 +65,9 @@ fn working_nodes(gang: Gang<'_>) -> impl Iterator<Item = NodeIndex> + '_ {
 
 /// Every node that works, the first to go first.
 fn in_order_of_leaving(cell: &Cell, gang: Gang<'_>) -> Vec<NodeIndex> {
+    if let Some(level) = gang.whole {
+        return whole_units_first(cell, gang, level);
+    }
     let mut order: Vec<NodeIndex> = working_nodes(gang)
         .filter(|n| !is_sound(cell, *n))
         .collect();
@@ -79,6 +84,23 @@ fn in_order_of_leaving(cell: &Cell, gang: Gang<'_>) -> Vec<NodeIndex> {
         order.append(&mut nodes);
     }
     order
+}
+
+/// The same unit by unit: those that have a node that is not sound, then the last ones.
+fn whole_units_first(cell: &Cell, gang: Gang<'_>, level: Locality) -> Vec<NodeIndex> {
+    let mut units: BTreeMap<Prefix, Vec<NodeIndex>> = BTreeMap::new();
+    for node in working_nodes(gang) {
+        units
+            .entry(unit_of(cell, node, level))
+            .or_default()
+            .push(node);
+    }
+    let mut units: Vec<Vec<NodeIndex>> = units.into_values().collect();
+    units.sort_by_key(|nodes| {
+        let all_sound = nodes.iter().all(|node| is_sound(cell, *node));
+        (all_sound, Reverse(nodes[0]))
+    });
+    units.concat()
 }
 
 /// Spares stay where a node works beside them.
@@ -130,19 +152,28 @@ pub(super) fn is_sound(cell: &Cell, node: NodeIndex) -> bool {
 }
 
 pub(super) fn domain(cell: &Cell, node: NodeIndex) -> Prefix {
+    unit_of(cell, node, Locality::Domain)
+}
+
+/// The unit of one size that a node stands in.
+fn unit_of(cell: &Cell, node: NodeIndex, level: Locality) -> Prefix {
     let spec = cell.spec(node);
-    spec.map_or_else(Prefix::cell, |spec| spec.path.unit(Locality::Domain))
+    spec.map_or_else(Prefix::cell, |spec| spec.path.unit(level))
 }
 
 /// The shape a lease has once so many nodes of it work.
 pub fn shape_of(shape: &Shape, working: u32) -> Shape {
     match shape {
         Shape::Nodes {
-            at_least, spares, ..
+            at_least,
+            spares,
+            whole,
+            ..
         } => Shape::Nodes {
             count: working,
             at_least: at_least.filter(|least| *least < working),
             spares: *spares,
+            whole: *whole,
         },
         Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => shape.clone(),
     }

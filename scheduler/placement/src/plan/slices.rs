@@ -16,22 +16,20 @@ use super::classes::classes;
 use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
 use super::rules::{
-    Verdict, host_taken, idle_minutes, judge, judge_fitness, judge_mates, judge_neighbours,
-    lacks_host,
+    Beside, Verdict, host_asked, host_taken, idle_minutes, judge, judge_fitness, judge_mates,
+    judge_shares, walk,
 };
 use super::score::{Podium, RUNNERS_UP, Score, SliceScore};
 use super::small;
 use super::tally::Tally;
 use crate::cell::{GPUS, Gone, Node, Stance};
 use crate::mig::{Assignment, Geometry, Layout, Wanted, choose};
-use leasehold_common::class::Side;
 use leasehold_common::explain::Candidate;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::{GpuSlots, HostShare, Shape, Slice, Slices};
 use leasehold_common::node_set::NodeSet;
 use leasehold_common::policy::Granularity;
 use leasehold_common::sku::Sku;
-use leasehold_common::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// What slices are asked for, of GPUs that are partitioned in one way.
@@ -147,10 +145,11 @@ impl Claim {
     }
 }
 
-/// The GPUs of a node that slices can be on, for somebody in a window, healthy and not let whole.
-pub(super) fn offered_on(ask: &Ask<'_>, node: NodeIndex) -> Vec<Offered> {
+/// The GPUs of a node that slices can be on, for somebody in a window, healthy and not let whole; the ask
+/// knows when the node would be clean.
+pub(super) fn offered(ask: &Ask<'_>, node: NodeIndex) -> Vec<Offered> {
     let (known, stance) = ask.look(node);
-    let (claim, _, _) = claim(known, &ask.on(node), &mut Faults::default());
+    let (claim, _) = claim(known, stance, ask, &mut Faults::default());
     claim.offered(stance, Only::All)
 }
 
@@ -170,7 +169,7 @@ pub(super) fn judge_slices(
     ask: &Ask<'_>,
 ) -> Verdict {
     let mut faults = judge_fitness(stance.condition, ask);
-    let (mut claim, last_side, next) = claim(node, ask, &mut faults);
+    let (mut claim, beside) = claim(node, stance, ask, &mut faults);
     if ask.apart.granularity == Granularity::Domain {
         judge_mates(node, ask, &mut faults);
     }
@@ -181,22 +180,17 @@ pub(super) fn judge_slices(
     claim.host = host_taken(node, stance, ask);
     let takes_more = claim.host != HostShare::default() || ask.request.host.is_some();
     if let Some(sku) = ask.cell.described(stance.sku).filter(|_| takes_more) {
-        let mine = ask
-            .request
-            .host
-            .unwrap_or_else(|| sku.host_sevenths(wish.sevenths));
-        if lacks_host(sku.host_share(stance.gpus), claim.host, mine) {
-            faults.add(Rule::Host, Cause::Held);
-        }
+        let mine = host_asked(ask, sku);
+        judge_shares(&mut faults, sku.host_share(stance.gpus), claim.host, mine);
     }
     let none = offered.iter().filter(|(_, layout)| layout.is_none());
     Verdict {
         faults,
         free: none.fold(GpuSlots::NONE, |free, (slot, _)| free.with(*slot)),
         loose: offered.iter().map(|(_, layout)| free_slices(*layout)).sum(),
-        changes_side: last_side.is_some_and(|last| last != ask.side),
+        changes_side: beside.last_side.is_some_and(|last| last != ask.side),
         host: claim.host,
-        idle_minutes: idle_minutes(ask, next),
+        idle_minutes: idle_minutes(ask, beside.next),
     }
 }
 
@@ -228,34 +222,18 @@ fn blame(wish: &Wish<'_>, claim: &Claim, stance: &Stance, faults: &mut Faults) {
     }
 }
 
-/// What is gone of a node, the side it serves before, and when the next booking begins.
-type Neighbours = (Claim, Option<Side>, Option<Timestamp>);
-
-/// What leases take of a node in the window, which side it serves before, and when the next booking
-/// begins.
-fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
+/// What leases take of a node in the window, and what is beside it.
+fn claim(node: &Node, stance: &Stance, ask: &Ask<'_>, faults: &mut Faults) -> (Claim, Beside) {
     let mut claim = Claim::default();
-    let (mut last_side, mut next) = (node.condition.last_side, None);
-    for hold in &node.holds {
-        let side = hold.side;
-        if hold.from <= ask.window.start {
-            last_side = Some(side);
-        }
-        if !ask.clashes(hold) {
-            if hold.from > ask.window.start {
-                next = next.or(Some(hold.from));
-            }
-            continue;
-        }
-        let returning = hold.awaiting_return;
-        let (gone, whole) = if returning {
+    let beside = walk(node, stance, ask, faults, |hold, is_returning| {
+        let (gone, whole) = if is_returning {
             (&mut claim.returning, &mut claim.whole_returning)
         } else {
             (&mut claim.held, &mut claim.whole)
         };
         // Pieces of a GPU are only to be had beside those whom policy lets be together.
         let is_shared = ask.party().may_share_node(hold.party(), ask.apart);
-        if side == ask.side && is_shared {
+        if hold.side == ask.side && is_shared {
             for piece in &hold.pieces {
                 let gone = &mut gone[usize::from(piece.gpu)];
                 *gone = gone.with(piece.gone());
@@ -264,9 +242,8 @@ fn claim(node: &Node, ask: &Ask<'_>, faults: &mut Faults) -> Neighbours {
         } else {
             *whole = whole.union(hold.slots);
         }
-        judge_neighbours(faults, ask, hold.party(), !returning, returning);
-    }
-    (claim, last_side, next)
+    });
+    (claim, beside)
 }
 
 /// Where slices go on one node.
@@ -284,7 +261,7 @@ impl Spot {
     /// Where slices go on a node that they fit.
     pub(super) fn on(ask: &Ask<'_>, node: NodeIndex) -> Option<Self> {
         let wish = ask.wish.as_ref()?;
-        let on = choose(wish.geometry, &offered_on(ask, node), &wish.wanted)?;
+        let on = choose(wish.geometry, &offered(&ask.on(node), node), &wish.wanted)?;
         let slices = on.gpus.iter().flat_map(|gpu| {
             gpu.instances.iter().map(|one| Slice {
                 gpu: gpu.slot,

@@ -8,9 +8,9 @@ use super::faults::{Cause, Faults, Rule};
 use super::limits::Limits;
 use super::rules::{Verdict, judge};
 use super::tally::Tally;
+use super::whole;
 use crate::cell::Stance;
 use leasehold_common::ids::NodeIndex;
-use leasehold_common::lease::Shape;
 use leasehold_common::time::Timestamp;
 use leasehold_common::topology::{Locality, Prefix};
 
@@ -32,9 +32,15 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// By this the seats of a survey stand in order.
-    pub(super) const fn units_and_index(&self) -> ([u32; 4], NodeIndex) {
-        (self.units, self.index)
+    /// The unit of that size it stands in, by the place of its first node.
+    pub(super) const fn unit(&self, level: Locality) -> u32 {
+        match level {
+            Locality::Cell => 0,
+            Locality::Hall => self.units[0],
+            Locality::Row => self.units[1],
+            Locality::Rack => self.units[2],
+            Locality::Domain => self.units[3],
+        }
     }
 
     /// Whether both stand in one unit of that size.
@@ -71,15 +77,20 @@ impl<'a> Survey<'a> {
                 continue;
             }
             let verdict = known.judge(node, stance, &ask);
-            count_alike(
-                &mut counts,
-                Counted {
-                    faults: verdict.faults,
-                    gpus: stance.gpus,
-                    free: verdict.loose,
-                },
-            );
             seats.push(place.seat(&ask, stance, verdict.faults, &verdict));
+            if ask.whole().is_none() {
+                let faults = verdict.faults;
+                count_alike(&mut counts, Counted::of(faults, stance, verdict.loose));
+            }
+        }
+        if let Some(level) = ask.whole() {
+            whole::keep(&ask, level, &mut seats);
+            for seat in &seats {
+                count_alike(
+                    &mut counts,
+                    Counted::of(seat.faults, ask.stance(seat.index), 0),
+                );
+            }
         }
         for (kind, nodes) in counts {
             tally.enter(kind.faults, kind.gpus, kind.free, nodes, &ask);
@@ -156,7 +167,10 @@ impl<'a> Survey<'a> {
                 ..*seat
             })
         });
-        let seats: Vec<_> = seats.collect();
+        let mut seats: Vec<_> = seats.collect();
+        if let Some(level) = ask.whole() {
+            whole::keep_full(&self.seats, level, &mut seats);
+        }
         Self {
             ask,
             tally: Tally::of_fitting(count(seats.len())),
@@ -164,18 +178,10 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// As if these nodes fitted; only they are counted.
-    pub(super) fn hoping(ask: Ask<'a>, seats: impl Iterator<Item = Seat>) -> Self {
-        let seats = seats.map(|seat| Seat {
-            faults: Faults::default(),
-            ..seat
-        });
-        let seats: Vec<_> = seats.collect();
-        Self {
-            ask,
-            tally: Tally::of_fitting(count(seats.len())),
-            seats,
-        }
+    /// How many nodes a whole unit has, where only whole ones are asked for.
+    pub(super) fn of_whole_unit(&self) -> Option<u32> {
+        let level = self.ask.whole()?;
+        Some(whole::size_of(&self.ask, level, &self.seats))
     }
 
     /// Nodes that may serve the request and are in service, whoever has them.
@@ -188,7 +194,7 @@ impl<'a> Survey<'a> {
     /// Counts what is in the way of nodes that fit, each alone.
     pub(super) fn count_bars(&mut self, limits: &Limits<'_>) {
         let mut limits = limits.clone();
-        if self.ask.is_present() && !matches!(self.ask.request.shape, Shape::Unit { .. }) {
+        if self.ask.is_counted() {
             bars::count(&self.ask, &mut limits, &mut self.tally);
             return;
         }
@@ -221,6 +227,16 @@ struct Counted {
     faults: Faults,
     gpus: u8,
     free: u8,
+}
+
+impl Counted {
+    const fn of(faults: Faults, stance: &Stance, free: u8) -> Self {
+        Self {
+            faults,
+            gpus: stance.gpus,
+            free,
+        }
+    }
 }
 
 fn count_alike(counts: &mut Vec<(Counted, u32)>, node: Counted) {

@@ -6,9 +6,11 @@ use super::ask::Ask;
 use super::classes::{carved_by_kind, judged_classes};
 use super::faults::{Cause, Faults, Rule};
 use super::limits::{Bar, Limits};
-use super::rules::{Verdict, judge, judge_kind, judge_outlook};
+use super::rules::{Verdict, host_asked, judge, judge_kind, judge_outlook};
+use crate::cell::Stance;
 use leasehold_common::explain::{Explanation, Outcome};
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::lease::HostShare;
 use std::collections::BTreeMap;
 
 /// GPUs that are free on nodes that do not fit because they lack only more of them; memory slices, where slices are asked for.
@@ -21,6 +23,13 @@ pub(super) struct Loose {
     pub(super) nodes: u32,
 }
 
+/// The least CPU and memory that is missing on any node on which nothing else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Scarce {
+    pub(super) cpu_milli: Option<u64>,
+    pub(super) memory_mib: Option<u64>,
+}
+
 /// What was counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Tally {
@@ -31,9 +40,10 @@ pub(super) struct Tally {
     failed: [u32; Rule::ALL.len()],
     /// Nodes that only this keeps away.
     pub(super) alone: [u32; Cause::ALL.len()],
-    /// Whether this keeps any node away, be it with others.
-    pub(super) any: [bool; Cause::ALL.len()],
+    /// Nodes that this keeps away, be it with others.
+    pub(super) any: [u32; Cause::ALL.len()],
     pub(super) loose: Loose,
+    pub(super) scarce: Scarce,
     /// Nodes that may serve the request's side and are large enough.
     pub(super) eligible: u32,
     /// Nodes that fit and are not found in the index by their room: for a start to come, all that fit.
@@ -65,7 +75,7 @@ impl Tally {
                 }
             }
             for (verdict, stance, nodes) in judged_classes(ask) {
-                tally.enter(verdict.faults, stance.gpus, verdict.loose, nodes, ask);
+                tally.enter_judged(&verdict, stance, nodes, ask);
             }
             let fitting = tally.enter_involved(ask);
             debug_assert_eq!(
@@ -109,8 +119,9 @@ impl Tally {
             one_by_one.extend(&index.involved);
         }
         let mut fit = Vec::new();
+        let mut known = Alike::new(ask);
         for node in one_by_one {
-            let verdict = self.enter_node(node, ask);
+            let verdict = self.enter_node(node, ask, &mut known);
             if verdict.faults.fits() && !ask.is_by_next(ask.look(node).1) {
                 fit.push((node, verdict));
             }
@@ -133,7 +144,7 @@ impl Tally {
         for (index, stance) in ask.nodes() {
             let (node, _) = ask.look(index);
             let verdict = known.judge(node, stance, ask);
-            tally.enter(verdict.faults, stance.gpus, verdict.loose, 1, ask);
+            tally.enter_judged(&verdict, stance, 1, ask);
             if verdict.faults.fits() {
                 tally.fitting.push((index, verdict));
             }
@@ -177,16 +188,49 @@ impl Tally {
                     .map_or(faults, |bar| bar.fault(faults)),
                 faults => faults,
             };
-            tally.enter(faults, stance.gpus, verdict.loose, 1, ask);
+            tally.enter_judged(&Verdict { faults, ..verdict }, stance, 1, ask);
         }
         tally
     }
 
-    fn enter_node(&mut self, node: NodeIndex, ask: &Ask<'_>) -> Verdict {
-        let (known, stance) = ask.look(node);
-        let verdict = judge(known, stance, ask);
-        self.enter(verdict.faults, stance.gpus, verdict.loose, 1, ask);
+    fn enter_node(&mut self, index: NodeIndex, ask: &Ask<'_>, known: &mut Alike) -> Verdict {
+        let (node, stance) = ask.look(index);
+        let verdict = known.judge(node, stance, ask);
+        self.enter_judged(&verdict, stance, 1, ask);
         verdict
+    }
+
+    fn enter_judged(&mut self, verdict: &Verdict, stance: &Stance, nodes: u32, ask: &Ask<'_>) {
+        let faults = verdict.faults;
+        self.enter(faults, stance.gpus, verdict.loose, nodes, ask);
+        if faults.lacks_only_host() {
+            self.enter_scarce(verdict.host, stance, ask);
+        }
+    }
+
+    fn enter_scarce(&mut self, taken: HostShare, stance: &Stance, ask: &Ask<'_>) {
+        let Some(sku) = ask.cell.described(stance.sku) else {
+            return;
+        };
+        let (all, mine) = (sku.host_share(stance.gpus), host_asked(ask, sku));
+        let least = |before: Option<u64>, all: u64, taken: u64, mine: u64| {
+            let missing = (taken + mine).saturating_sub(all);
+            let missing = (all > 0 && missing > 0).then_some(missing);
+            before.into_iter().chain(missing).min()
+        };
+        let Scarce {
+            cpu_milli,
+            memory_mib,
+        } = self.scarce;
+        self.scarce = Scarce {
+            cpu_milli: least(cpu_milli, all.cpu_milli, taken.cpu_milli, mine.cpu_milli),
+            memory_mib: least(
+                memory_mib,
+                all.memory_mib,
+                taken.memory_mib,
+                mine.memory_mib,
+            ),
+        };
     }
 
     /// Counts nodes of the right SKU that stand alike.
@@ -217,7 +261,7 @@ impl Tally {
             if is_alone {
                 self.alone[cause] += nodes;
             }
-            self.any[cause] = true;
+            self.any[cause] += nodes;
         }
     }
 

@@ -5,19 +5,20 @@ use super::bars;
 use super::earliest::{First, first_node, first_of_gang};
 use super::faults::Cause;
 use super::gang::{self as gangs, Size};
-use super::limits::Limits;
+use super::limits::{Bar, Limits};
+use super::missing::{self, Missing};
 use super::rules::judge;
 use super::slices;
 use super::small::closest;
 use super::survey::Survey;
 use super::tally::Tally;
-use crate::power::Shortage;
-use leasehold_common::explain::{Dimension, Explanation, Outcome, RankedReason, Reason, Unblock};
+use super::together::Together;
+use leasehold_common::explain::{Explanation, Outcome, RankedReason, Reason, Unblock};
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::GpuSlots;
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Timestamp;
-use leasehold_common::topology::Prefix;
+use leasehold_common::topology::{Locality, Prefix};
 use std::collections::BTreeSet;
 
 /// How many leases are named whose ends would help. A gang can wait for hundreds, and nobody reads
@@ -30,12 +31,12 @@ const PLACES_NAMED: usize = 3;
 /// The explanation of a request for one node that does not fit now and could.
 pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanation {
     let mut why = tally.explanation(Outcome::Wait);
-    why.exhausted.insert(Dimension::Nodes, 1);
     // One node that only this keeps away would do.
     let enough = tally.alone.map(|nodes| nodes > 0);
+    let told = Told::of(tally, enough);
     why.reasons = loose_gpus(ask, tally)
         .into_iter()
-        .chain(causes(ask, tally, enough, &asked_of_one(ask)))
+        .chain(told.reasons(ask, tally, &asked_of_one(ask)))
         .chain(not_before(ask))
         .collect();
     if let Some((at, node)) = first_node(ask, policy) {
@@ -55,15 +56,25 @@ pub(super) fn small(ask: &Ask<'_>, tally: &Tally, policy: &Policy) -> Explanatio
         why.unblocked_by = named(ends);
     }
     let mut limits = Limits::new(*ask, policy);
-    if let Some(node) = bars::first_short(ask, &mut limits, tally) {
-        let short = limits.shortage(&[node].into_iter().collect());
-        why.unblocked_by
-            .extend(short.map(|short| more_watts(ask, &short)));
-        why.unblocked_by.extend(lower_cap(ask, |cap| {
-            let stance = ask.look(node).1;
-            limits.capped(cap).bar(node, stance).is_none()
-        }));
+    let mut missing = Missing::default();
+    for bar in [Bar::Power, Bar::Reserved] {
+        let Some(node) = bars::first_barred(ask, &mut limits, tally, bar) else {
+            continue;
+        };
+        let lacks = Missing::of(&limits, &[node].into_iter().collect());
+        match bar {
+            Bar::Power => {
+                why.unblocked_by.extend(lacks.more_watts(ask));
+                why.unblocked_by.extend(lower_cap(ask, |cap| {
+                    let stance = ask.look(node).1;
+                    limits.capped(cap).bar(node, stance).is_none()
+                }));
+            }
+            Bar::Reserved => why.unblocked_by.extend(lacks.more_shares(ask)),
+        }
+        missing = missing.or(lacks);
     }
+    why.exhausted = missing::of_one(ask, tally, &told.causes, missing);
     others(tally, &mut why.unblocked_by);
     why
 }
@@ -78,27 +89,23 @@ pub(super) fn gang(
     let wanted = size.nodes;
     let ask = &survey.ask;
     let tally = &survey.tally;
-    let stand = Standing::of(survey, wanted);
+    let stand = Standing::of(survey, wanted, limits);
     let mut why = tally.explanation(Outcome::Wait);
     // Where each node could be had and all of them together cannot, something runs out on the way.
     let runs_out = tally.fit >= wanted && stand.most_fit >= wanted;
-    let (dimension, short) = if tally.fit < wanted {
-        (Dimension::Nodes, wanted - tally.fit)
-    } else {
-        let most = gangs::most(survey, size, limits).min(wanted);
-        (Dimension::Unit, wanted - most.min(stand.most_fit))
-    };
-    why.exhausted.insert(dimension, short);
+    let together = runs_out.then(|| Together::of(survey, size, limits));
+    let told = Told::of(tally, stand.enough);
     let shape = &ask.request.shape;
     let asked = if tally.fit < wanted {
         format!("{} of the {wanted} nodes asked are free", tally.fit)
     } else {
         format!("no {} has {shape} free", ask.within())
     };
-    why.reasons = short_together(ask, runs_out, size, short)
+    why.reasons = together
         .into_iter()
+        .flat_map(Together::reasons)
         .chain(scattered(survey, &stand, wanted))
-        .chain(causes(ask, tally, stand.enough, &asked))
+        .chain(told.reasons(ask, tally, &asked))
         .chain(not_before(ask))
         .collect();
     if let Some(First { at, nodes }) = first_of_gang(survey, size, policy) {
@@ -118,19 +125,27 @@ pub(super) fn gang(
         }
         why.unblocked_by = named(ends);
     }
-    if runs_out || tally.any[Cause::Power as usize] {
+    let binds = |cause: Cause| {
+        told.causes.contains(&cause) || together.is_some_and(|together| together.binds(cause))
+    };
+    let mut missing = Missing::default();
+    if binds(Cause::Power) || binds(Cause::Reserved) {
+        missing = Missing::of(limits, &gangs::would_have(survey, size));
+    }
+    if binds(Cause::Power) {
         let fits = |cap| {
             !gangs::candidates(survey, size, &limits.capped(cap))
                 .best
                 .is_empty()
         };
         why.unblocked_by.extend(lower_cap(ask, fits));
-        let free = gangs::candidates(survey, size, &Limits::none(*ask)).best;
-        let chosen = free.first().map(|(_, candidate)| &candidate.nodes);
-        let short = chosen.and_then(|nodes| limits.shortage(nodes));
-        why.unblocked_by
-            .extend(short.map(|short| more_watts(ask, &short)));
+        why.unblocked_by.extend(missing.more_watts(ask));
     }
+    if binds(Cause::Reserved) {
+        why.unblocked_by.extend(missing.more_shares(ask));
+    }
+    let counted = (tally, size, stand.most_fit);
+    why.exhausted = missing::of_gang(counted, together.as_ref(), &told.causes, missing);
     others(tally, &mut why.unblocked_by);
     why
 }
@@ -144,7 +159,19 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(survey: &Survey<'_>, wanted: u32) -> Self {
+    fn of(survey: &Survey<'_>, wanted: u32, limits: &Limits<'_>) -> Self {
+        let tally = &survey.tally;
+        if survey.ask.within() == Locality::Cell {
+            let enough = tally
+                .alone
+                .map(|alone| alone > 0 && tally.fit + alone >= wanted);
+            return Self {
+                enough,
+                most_fit: tally.fit,
+            };
+        }
+        let barred = [Cause::Power, Cause::Reserved].map(|cause| tally.alone[cause as usize] > 0);
+        let mut limits = barred.contains(&true).then(|| limits.clone());
         let mut standing = Self {
             enough: [false; Cause::ALL.len()],
             most_fit: 0,
@@ -153,9 +180,14 @@ impl Standing {
             let mut fit = 0;
             let mut alone = [0; Cause::ALL.len()];
             for seat in unit.iter().filter(|s| s.faults.is_eligible()) {
-                fit += u32::from(seat.faults.fits());
-                if seat.faults.causes.is_one() {
-                    for cause in seat.faults.causes.numbers() {
+                let bar = limits
+                    .as_mut()
+                    .filter(|_| seat.faults.fits())
+                    .and_then(|limits| limits.bar(seat.index, survey.ask.stance(seat.index)));
+                let faults = bar.map_or(seat.faults, |bar| bar.fault(seat.faults));
+                fit += u32::from(faults.fits());
+                if faults.causes.is_one() {
+                    for cause in faults.causes.numbers() {
                         alone[cause] += 1;
                     }
                 }
@@ -165,43 +197,66 @@ impl Standing {
                 standing.enough[at] |= alone > 0 && fit + alone >= wanted;
             }
         }
+        // The seats know nothing of what limits keep of the nodes that fit.
+        for bar in [Cause::Power, Cause::Reserved] {
+            standing.enough[bar as usize] = standing.most_fit >= wanted;
+        }
+        for (enough, alone) in standing.enough.iter_mut().zip(survey.tally.alone) {
+            *enough &= alone > 0 && survey.tally.fit + alone >= wanted;
+        }
         standing
     }
 }
 
-/// What keeps nodes away that would do, first what would be enough by itself if it went away.
-fn causes(
-    ask: &Ask<'_>,
-    tally: &Tally,
-    enough: [bool; Cause::ALL.len()],
-    asked: &str,
-) -> Vec<RankedReason> {
-    debug_assert!(ask.sku.is_some(), "what cannot be does not wait");
-    let all = |is: &dyn Fn(usize) -> bool| -> Vec<Cause> {
-        let causes = Cause::ALL.into_iter();
-        causes.filter(|cause| is(*cause as usize)).collect()
-    };
-    let mut causes = all(&|cause| tally.alone[cause] > 0);
-    if causes.is_empty() {
-        // Every node that could serve is kept away by several things at once.
-        causes = all(&|cause| tally.any[cause]);
+/// What a request is told that keeps nodes away.
+struct Told {
+    /// First what would be enough by itself if it went away.
+    causes: Vec<Cause>,
+    /// Whether every node that could serve is kept away by several things at once.
+    at_once: bool,
+}
+
+impl Told {
+    fn of(tally: &Tally, enough: [bool; Cause::ALL.len()]) -> Self {
+        let all = |counted: &[u32]| -> Vec<Cause> {
+            let causes = Cause::ALL.into_iter();
+            causes
+                .filter(|cause| counted[*cause as usize] > 0)
+                .collect()
+        };
+        let mut causes = all(&tally.alone);
+        let at_once = causes.is_empty();
+        if at_once {
+            causes = all(&tally.any);
+        }
+        causes.sort_by_key(|&cause| !enough[cause as usize]);
+        Self { causes, at_once }
     }
-    causes.sort_by_key(|&cause| !enough[cause as usize]);
-    let reasons = causes.into_iter().map(|cause| {
-        let nodes = tally.alone[cause as usize];
-        let (reason, what) = in_words(cause);
-        let mut detail = format!("{asked}; {nodes} that would do are {what}");
-        if cause == Cause::Cleanup && ask.cell.is_washing() {
-            detail.push_str(" or wait to be cleaned, ");
-            detail.push_str(&rates(ask));
-        }
-        RankedReason {
-            reason,
-            nodes,
-            detail,
-        }
-    });
-    reasons.collect()
+
+    fn reasons(&self, ask: &Ask<'_>, tally: &Tally, asked: &str) -> Vec<RankedReason> {
+        debug_assert!(ask.sku.is_some(), "what cannot be does not wait");
+        let reasons = self.causes.iter().map(|&cause| {
+            let (reason, what) = in_words(cause);
+            let (nodes, mut detail) = if self.at_once {
+                let nodes = tally.any[cause as usize];
+                let detail = format!("{asked}; {nodes} are {what}, and not only that");
+                (nodes, detail)
+            } else {
+                let nodes = tally.alone[cause as usize];
+                (nodes, format!("{asked}; {nodes} that would do are {what}"))
+            };
+            if cause == Cause::Cleanup && ask.cell.is_washing() {
+                detail.push_str(" or wait to be cleaned, ");
+                detail.push_str(&rates(ask));
+            }
+            RankedReason {
+                reason,
+                nodes,
+                detail,
+            }
+        });
+        reasons.collect()
+    }
 }
 
 /// How many nodes an hour are cleaned where; nobody reads more than a few places.
@@ -224,6 +279,8 @@ fn rates(ask: &Ask<'_>) -> String {
 const fn in_words(cause: Cause) -> (Reason, &'static str) {
     match cause {
         Cause::Held => (Reason::Capacity, "held or booked"),
+        Cause::Cpu => (Reason::Capacity, "short of free CPU"),
+        Cause::Memory => (Reason::Capacity, "short of free memory"),
         Cause::Draining => (Reason::Draining, "flagged"),
         Cause::Cleanup => (Reason::AwaitingCleanup, "giving hardware back"),
         Cause::Unavailable => (
@@ -300,36 +357,6 @@ fn not_before(ask: &Ask<'_>) -> Option<RankedReason> {
     })
 }
 
-/// Nodes enough could be had one by one, and not all of them together.
-fn short_together(ask: &Ask<'_>, runs_out: bool, size: Size, short: u32) -> Option<RankedReason> {
-    if !runs_out {
-        return None;
-    }
-    let bounded = ask.cell.grid().is_bounded();
-    let (reason, what) = if bounded {
-        (Reason::PowerBudget, "power budgets allow")
-    } else {
-        (Reason::ReservationOnly, "floors and ceilings allow")
-    };
-    Some(RankedReason {
-        reason,
-        nodes: size.nodes - short,
-        detail: format!(
-            "{what} {} of the {} nodes asked together",
-            size.nodes - short,
-            size.nodes
-        ),
-    })
-}
-
-/// The budget that is shortest, and by how much.
-fn more_watts(ask: &Ask<'_>, short: &Shortage) -> Unblock {
-    Unblock::PowerFreed {
-        unit: ask.cell.grid().prefix(short.unit).clone(),
-        watts: short.missing.0.div_ceil(1000),
-    }
-}
-
 /// The highest cap below the one asked for with which the request would fit.
 fn lower_cap(ask: &Ask<'_>, fits: impl Fn(u32) -> bool) -> Option<Unblock> {
     let (sku, _) = ask.sku?;
@@ -362,7 +389,8 @@ fn others(tally: &Tally, unblocked_by: &mut Vec<Unblock>) {
     }
 }
 
-/// Adds the leases that are in the way on a node now, and over when the request could start there.
+/// Adds the leases that are in the way on a node, now or after those that are, and over when the request
+/// could start there.
 fn leases_that_end(
     now: &Ask<'_>,
     then: &Ask<'_>,
@@ -388,7 +416,7 @@ fn leases_that_end(
         if let Some(to) = hold.to
             && is_over
             && is_named(to)
-            && now.on(node).window.clashes(hold)
+            && (hold.from > now.window.start || now.on(node).window.clashes(hold))
         {
             ends.insert((to, hold.lease));
             if ends.len() > LEASES_NAMED {

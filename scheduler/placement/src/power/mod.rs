@@ -43,5 +43,5 @@ mod tests;
 pub use book::{Load, PowerBook, Shortage, UnitId};
 pub use budget::{Budget, BudgetError, BudgetStep, Peak, first_start, headroom, shortage};
 pub use minutes::{Lasting, Minute, Minutes};
-pub use passes::{Hour, Passes, TooMany};
+pub use passes::{Hour, Passes, last_hour};
 pub use profile::Profile;

@@ -12,12 +12,8 @@ pub struct Hour(pub u32);
 impl Hour {
     /// The hour `instant` lies in: where a pass that starts then is counted.
     pub fn containing(instant: Timestamp) -> Self {
-        Self::held(instant.unix_ms() / MILLIS)
-    }
-
-    /// The first hour that begins at `instant` or later: the first all of which can still be used.
-    pub fn not_before(instant: Timestamp) -> Self {
-        Self::held((instant.unix_ms() + MILLIS - 1) / MILLIS)
+        let hour = u32::try_from(instant.unix_ms() / MILLIS);
+        Self(hour.expect("the hours until the year 9999 fit 32 bits"))
     }
 
     /// When it begins.
@@ -30,22 +26,6 @@ impl Hour {
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
-
-    fn held(hour: i64) -> Self {
-        Self(u32::try_from(hour).expect("the hours until the year 9999 fit 32 bits"))
-    }
-}
-
-/// More passes than an hour has room for. Nothing was booked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{count} passes do not fit the hour of {}, which has room for {room}", hour.begins())]
-pub struct TooMany {
-    /// The hour.
-    pub hour: Hour,
-    /// How many were to be booked.
-    pub count: u32,
-    /// How many there is room for.
-    pub room: u32,
 }
 
 /// The passes of one hall, by the hour they start in.
@@ -74,34 +54,23 @@ impl Passes {
         self.per_hour
     }
 
-    /// From now on so many may start in one hour. What is booked stays booked.
-    pub const fn set_rate(&mut self, per_hour: u32) {
-        self.per_hour = per_hour;
+    /// How many start in `hour`.
+    pub fn booked(&self, hour: Hour) -> u32 {
+        self.booked.get(&hour).copied().unwrap_or(0)
+    }
+
+    /// Every hour with some, and how many.
+    pub fn hours(&self) -> impl Iterator<Item = (Hour, u32)> {
+        self.booked.iter().map(|(hour, count)| (*hour, *count))
     }
 
     /// How many more may start in `hour`.
     pub fn room(&self, hour: Hour) -> u32 {
-        let booked = self.booked.get(&hour).copied().unwrap_or(0);
-        self.per_hour.saturating_sub(booked)
-    }
-
-    /// Books passes that start in `hour`.
-    ///
-    /// # Errors
-    /// The hour has no room for so many.
-    pub fn book(&mut self, hour: Hour, count: u32) -> Result<(), TooMany> {
-        let room = self.room(hour);
-        if count > room {
-            return Err(TooMany { hour, count, room });
-        }
-        if count > 0 {
-            *self.booked.entry(hour).or_default() += count;
-        }
-        Ok(())
+        self.per_hour.saturating_sub(self.booked(hour))
     }
 
     /// Books passes whether the hour has room or not: what was promised stays promised.
-    pub fn book_over(&mut self, hour: Hour, count: u32) {
+    pub fn book(&mut self, hour: Hour, count: u32) {
         if count > 0 {
             *self.booked.entry(hour).or_default() += count;
         }
@@ -126,45 +95,40 @@ impl Passes {
             self.booked.insert(hour, left);
         }
     }
+}
 
-    /// The first hour, `not_before` or later, with room for so many; absent where they are more than
-    /// any hour can have.
-    pub fn first_hour_with(&self, count: u32, not_before: Hour) -> Option<Hour> {
-        if count > self.per_hour {
-            return None;
+/// The hour in which the last of so many passes starts that start one after the other from an hour on, as
+/// early as all of these places have room. Only hours with passes are looked at: between and after them
+/// each has room for as many as the smallest rate.
+pub fn last_hour(places: &[&Passes], from: Hour, count: u32) -> Hour {
+    let Some(rate) = places.iter().map(|place| place.per_hour).min() else {
+        return from;
+    };
+    let room = |hour| places.iter().map(|place| place.room(hour)).min();
+    let (mut hour, mut left) = (from, count);
+    let mut booked: Vec<_> = places
+        .iter()
+        .map(|place| place.booked.range(from..).map(|(hour, _)| *hour).peekable())
+        .collect();
+    while let Some(next) = booked.iter_mut().filter_map(|b| b.peek().copied()).min() {
+        let before = (next.0 - hour.0).saturating_mul(rate);
+        let here = room(next).unwrap_or(0);
+        if left <= before {
+            break;
         }
-        let mut hour = not_before;
-        while self.room(hour) < count {
-            hour = hour.next();
+        left -= before;
+        if left <= here {
+            return next;
         }
-        Some(hour)
+        left -= here;
+        hour = next.next();
+        for hours in &mut booked {
+            let _ = hours.next_if_eq(&next);
+        }
     }
-
-    /// So many passes, as early as they can start and `not_before` or later, by hour; absent where
-    /// none can ever start. This is how a large lease comes back: its last nodes are clean an hour
-    /// or more after the first.
-    pub fn spread(&self, count: u32, not_before: Hour) -> Option<Vec<(Hour, u32)>> {
-        if count > 0 && self.per_hour == 0 {
-            return None;
-        }
-        let mut left = count;
-        let mut hour = not_before;
-        let mut spread = Vec::new();
-        while left > 0 {
-            let here = self.room(hour).min(left);
-            if here > 0 {
-                spread.push((hour, here));
-            }
-            left -= here;
-            hour = hour.next();
-        }
-        Some(spread)
-    }
-
-    /// Forgets what was booked for hours before `hour`, which are over.
-    pub fn forget_before(&mut self, hour: Hour) {
-        self.booked = self.booked.split_off(&hour);
-    }
+    // Where there is no rate at all there is no such hour.
+    let hours = left.saturating_sub(1).checked_div(rate);
+    Hour(hours.map_or(u32::MAX, |hours| hour.0.saturating_add(hours)))
 }
 
 #[cfg(test)]
@@ -175,60 +139,68 @@ mod tests {
     const NINE: Hour = Hour(9);
 
     #[test]
-    fn an_hour_takes_what_it_can_and_the_rest_waits_for_the_next() {
+    fn what_is_taken_back_leaves_nothing_behind() {
         let mut passes = Passes::new(10);
-        passes.book(NINE, 8).unwrap();
-        let refused = passes.book(NINE, 3).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "3 passes do not fit the hour of 1970-01-01T09:00:00.000Z, which has room for 2"
-        );
-        assert_eq!(passes.room(NINE), 2);
-        assert_eq!(passes.first_hour_with(2, NINE), Some(NINE));
-        assert_eq!(passes.first_hour_with(3, NINE), Some(Hour(10)));
-        assert_eq!(passes.first_hour_with(11, NINE), None);
-    }
-
-    #[test]
-    fn a_large_lease_comes_back_over_several_hours() {
-        let mut passes = Passes::new(10);
-        passes.book(NINE, 8).unwrap();
-        passes.book(Hour(10), 10).unwrap();
-        let spread = passes.spread(15, NINE).unwrap();
-        assert_eq!(spread, [(NINE, 2), (Hour(11), 10), (Hour(12), 3)]);
-        for (hour, count) in spread {
-            passes.book(hour, count).unwrap();
-        }
-        assert_eq!(Passes::new(0).spread(1, NINE), None);
-        assert_eq!(passes.spread(0, NINE), Some(Vec::new()));
-    }
-
-    #[test]
-    fn what_is_taken_back_or_over_leaves_nothing_behind() {
-        let mut passes = Passes::new(10);
-        passes.book(NINE, 4).unwrap();
-        passes.book(Hour(10), 4).unwrap();
-        passes.unbook(Hour(10), 4);
-        passes.forget_before(Hour(10));
+        passes.book(NINE, 4);
+        assert_eq!((passes.booked(NINE), passes.room(NINE)), (4, 6));
+        passes.unbook(NINE, 4);
         assert_eq!(passes, Passes::new(10));
     }
 
     #[test]
-    fn a_lower_rate_leaves_no_room_and_takes_nothing_back() {
-        let mut passes = Passes::new(10);
-        passes.book(NINE, 8).unwrap();
-        passes.set_rate(4);
+    fn an_hour_with_more_than_there_is_room_for_has_none() {
+        let mut passes = Passes::new(4);
+        passes.book(NINE, 8);
         assert_eq!(passes.room(NINE), 0);
-        assert_eq!(passes.first_hour_with(4, NINE), Some(Hour(10)));
+        assert_eq!(passes.room(NINE.next()), 4);
         passes.unbook(NINE, 8);
         assert_eq!(passes.room(NINE), 4);
     }
 
     #[test]
-    fn a_started_hour_is_counted_but_not_planned_with() {
+    fn a_pass_is_counted_in_the_hour_of_the_clock_it_starts_in() {
         let ten_past = Timestamp::EPOCH + Span::from_mins(9 * 60 + 10);
         assert_eq!(Hour::containing(ten_past), NINE);
-        assert_eq!(Hour::not_before(ten_past), Hour(10));
-        assert_eq!(Hour::not_before(NINE.begins()), NINE);
+        assert_eq!(Hour::containing(NINE.begins()), NINE);
+    }
+
+    #[test]
+    fn the_last_of_many_starts_where_hour_after_hour_would_have_it() {
+        // The same, one hour after the other.
+        let slowly = |places: &[&Passes], from: Hour, count: u32| {
+            let (mut hour, mut left) = (from, count);
+            loop {
+                let room = places.iter().map(|place| place.room(hour)).min();
+                match left.checked_sub(room.unwrap_or(u32::MAX)) {
+                    None | Some(0) => return hour,
+                    Some(more) => left = more,
+                }
+                hour = hour.next();
+            }
+        };
+        let (mut hall, mut cell) = (Passes::new(2), Passes::new(3));
+        for (hour, passes) in [(9, 1), (10, 2), (14, 2)] {
+            hall.book(Hour(hour), passes);
+        }
+        for (hour, passes) in [(9, 3), (12, 2), (13, 5), (20, 1)] {
+            cell.book(Hour(hour), passes);
+        }
+        for from in (8..22).map(Hour) {
+            for count in 0..30 {
+                for places in [&[&hall, &cell][..], &[&hall], &[&cell], &[]] {
+                    let last = last_hour(places, from, count);
+                    assert_eq!(last, slowly(places, from, count), "{from:?} {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_start_there_is_no_hour() {
+        let none = Passes::new(0);
+        assert_eq!(last_hour(&[&none], NINE, 1), Hour(u32::MAX));
+        let one = Passes::new(1);
+        assert_eq!(last_hour(&[&one], NINE, u32::MAX), Hour(u32::MAX));
+        assert_eq!(last_hour(&[&one], NINE, 1 << 30), Hour(8 + (1 << 30)));
     }
 }

@@ -67,6 +67,20 @@ impl Profile {
         })
     }
 
+    /// The minutes of those given from which less is booked than before.
+    pub fn drops(&self, minutes: Minutes) -> impl Iterator<Item = Minute> {
+        let steps = self.0.from(minutes.from);
+        let within = steps.take_while(move |step| step.minute < minutes.to);
+        within
+            .filter(|step| step.change < 0)
+            .map(|step| step.minute)
+    }
+
+    /// The last minute from which something else is booked than before.
+    pub fn last_change(&self) -> Option<Minute> {
+        self.0.last().map(|step| step.minute)
+    }
+
     /// A look at the minutes from `minute` on, in order.
     pub(super) fn walk(&self, minute: Minute) -> Booked<'_> {
         Booked(self.0.walk(minute))

@@ -112,6 +112,19 @@ impl Steps {
             .flat_map(|block| block.steps.iter().copied())
     }
 
+    /// Every step at `minute` or later, in order.
+    pub(super) fn from(&self, minute: Minute) -> impl Iterator<Item = Step> {
+        let first = self.position(minute);
+        let blocks = self.blocks.iter().skip(first.block);
+        let steps = blocks.flat_map(|block| block.steps.iter().copied());
+        steps.skip(first.step)
+    }
+
+    /// The last step of all.
+    pub(super) fn last(&self) -> Option<Step> {
+        self.blocks.last()?.steps.last().copied()
+    }
+
     /// Changes the quantity by `change` from `minute` on.
     pub(super) fn change(&mut self, minute: Minute, change: i64) {
         if change == 0 {

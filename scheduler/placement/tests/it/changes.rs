@@ -38,6 +38,7 @@ fn what_is_not_sound_goes_first_and_then_the_smallest_part_of_a_domain() {
     let gang = Gang {
         nodes: &nodes,
         spares: &spares,
+        whole: None,
     };
     let left = |working| shrink(&fleet.cell, gang, working).nodes;
     assert_eq!(left(8), nodes);
@@ -54,6 +55,7 @@ fn spares_leave_with_the_last_node_that_works_beside_them() {
     let gang = Gang {
         nodes: &nodes,
         spares: &spares,
+        whole: None,
     };
     let three = shrink(&fleet.cell, gang, 3);
     assert_eq!((three.nodes, three.spares), (set(&[0, 1, 2, 3]), set(&[3])));
@@ -68,6 +70,7 @@ fn a_spare_of_the_domain_comes_before_any_free_node_and_others_never() {
     let gang = Gang {
         nodes: &nodes,
         spares: &spares,
+        whole: None,
     };
     let goes = |fleet: &Twice, within| {
         let request = gb200(within);
@@ -96,7 +99,7 @@ proptest! {
         let mut fleet = Twice::nvl(3, 4);
         failed.iter().for_each(|node| fails(&mut fleet, *node));
         let (nodes, spares) = (set(&[0, 1]), NodeSet::new());
-        let gang = Gang { nodes: &nodes, spares: &spares };
+        let gang = Gang { nodes: &nodes, spares: &spares, whole: None };
         let unit = |node: NodeIndex| fleet.cell.spec(node).unwrap().path.unit(level);
         let may: Vec<u32> = (2..12)
             .filter(|n| !failed.contains(n) && unit(NodeIndex(*n)) == unit(NodeIndex(out)))

@@ -80,7 +80,7 @@ prop_compose! {
         shape in prop_oneof![
             2 => (1..5_u32).prop_map(Shape::gpus),
             3 => (1..5_u32, prop_oneof![3 => Just(0), 1 => Just(1_u32)]).prop_map(|(count, spares)| {
-                Shape::Nodes { count, at_least: None, spares }
+                Shape::Nodes { count, at_least: None, spares, whole: None }
             }),
         ],
         within in prop::sample::select(vec![Locality::Cell, Locality::Rack]),

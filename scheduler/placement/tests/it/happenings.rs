@@ -57,6 +57,8 @@ pub enum Op {
         slots: u16,
         from: u64,
         slices: Vec<(u8, u8, u8)>,
+        /// Let to nobody, as for a maintenance.
+        closed: bool,
     },
     SetEnd {
         lease: u64,
@@ -132,6 +134,7 @@ prop_compose! {
         cap in prop::option::weighted(0.3, prop::sample::select(vec![200, 350, 700])),
         slices in prop::option::weighted(0.3, slices()),
         host in prop::option::weighted(0.2, (0..=8_u64, 0..=1024_u64)),
+        whole in prop::option::weighted(0.15, prop::sample::select(vec![Locality::Domain, Locality::Rack, Locality::Row])),
     ) -> Request {
         let (account, class) = [
             ("acme", Class::OnDemand),
@@ -146,13 +149,15 @@ prop_compose! {
                 Some(unit) => Shape::Unit { prefix: unit.parse().unwrap() },
                 None if nodes => Shape::Nodes {
                     count,
-                    at_least: loose.filter(|least| *least < count),
-                    spares,
+                    at_least: loose.filter(|least| *least < count && whole.is_none()),
+                    spares: if whole.is_some() { 0 } else { spares },
+                    whole,
                 },
                 None => Shape::gpus(count),
             },
             sku: if other_sku { "h100" } else { "h200" }.parse().unwrap(),
-            within,
+            // Whole units are never asked for closer together than one of them is.
+            within: whole.map_or(within, |level| within.max(level)),
             start: start.map(step),
             end,
             host: host.map(|(cpus, memory_mib)| HostShare { cpu_milli: cpus * 1000, memory_mib }),
@@ -186,9 +191,10 @@ pub fn op() -> impl Strategy<Value = Op> {
             0..16_u16,
             0..HORIZON,
             prop::collection::vec((0..4_u8, 0..7_u8, 0..8_u8), 0..4),
+            prop::bool::weighted(0.2),
         )
-            .prop_map(|(request, nodes, slots, from, slices)| Op::Book {
-                request, nodes, slots, from, slices,
+            .prop_map(|(request, nodes, slots, from, slices, closed)| Op::Book {
+                request, nodes, slots, from, slices, closed,
             }),
         2 => (lease.clone(), prop::option::of(0..HORIZON))
             .prop_map(|(lease, to)| Op::SetEnd { lease, to }),
@@ -268,6 +274,7 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
             slots,
             from,
             slices,
+            closed,
         } => {
             let nodes: Vec<_> = nodes.into_iter().map(NodeIndex).collect();
             // Slices that stand anywhere, on whatever the lease has there.
@@ -294,7 +301,11 @@ fn apply(fleet: &mut Twice, now: &mut Timestamp, op: Op) {
                 gpus,
                 slices,
                 host: request.host,
-                gpu_cap_watts: request.gpu_cap_watts,
+                gpu_cap_watts: if closed {
+                    Some(0)
+                } else {
+                    request.gpu_cap_watts
+                },
             };
             if fleet.book(booking).is_err() {
                 assert_eq!(fleet.cell, before, "a booking refused changes nothing");
@@ -359,6 +370,15 @@ pub fn small_sku() -> Sku {
 
 /// Everything that happened happened by this policy.
 pub fn played_by(ops: Vec<Op>, policy: &Policy) -> (Twice, Timestamp) {
+    played_if(ops, policy, |_, _| true)
+}
+
+/// The same of everything that may happen to the fleet as it is then.
+pub fn played_if(
+    ops: Vec<Op>,
+    policy: &Policy,
+    may_happen: impl Fn(&Twice, &Op) -> bool,
+) -> (Twice, Timestamp) {
     let mut fleet = Twice::default();
     fleet.adopt(&only_apart(policy));
     fleet.describe(small_sku());
@@ -377,7 +397,9 @@ pub fn played_by(ops: Vec<Op>, policy: &Policy) -> (Twice, Timestamp) {
     }
     let mut now = step(2);
     for op in ops {
-        apply(&mut fleet, &mut now, op);
+        if may_happen(&fleet, &op) {
+            apply(&mut fleet, &mut now, op);
+        }
     }
     (fleet, now)
 }

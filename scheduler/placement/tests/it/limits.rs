@@ -3,6 +3,7 @@
 use crate::fleet::{POLICY, Twice, asks, hour, of};
 use crate::stories::told;
 use leasehold_common::class::Side;
+use leasehold_common::explain::Reason;
 use leasehold_common::lease::{HostShare, Shape};
 use leasehold_common::policy::{Policy, Share};
 use leasehold_common::sku::SkuCatalogue;
@@ -13,19 +14,19 @@ use leasehold_placement::power::{Budget, BudgetStep, Minute};
 use leasehold_placement::{End, Request, plan};
 
 /// Racks of H200 nodes that draw 10.2 kW each at most.
-fn hgx(racks: u32, per_rack: u32) -> Twice {
+pub fn hgx(racks: u32, per_rack: u32) -> Twice {
     let mut fleet = Twice::hgx(racks, per_rack);
     let skus = SkuCatalogue::built_in();
     fleet.describe(skus.get(&"h200".parse().unwrap()).unwrap().clone());
     fleet
 }
 
-fn budget(fleet: &mut Twice, unit: &str, watts: u64) {
+pub fn budget(fleet: &mut Twice, unit: &str, watts: u64) {
     let budget = Budget::constant(MilliWatts::from_watts(watts));
     fleet.cell.set_budget(&unit.parse().unwrap(), Some(budget));
 }
 
-fn nodes(count: u32) -> Request {
+pub fn nodes(count: u32) -> Request {
     asks(Shape::nodes(count))
 }
 
@@ -47,7 +48,7 @@ fn a_gang_that_lacks_watts_is_told_where_and_which_cap_would_fit() {
     let decision = plan(&fleet.cell, &nodes(4), &POLICY, hour(0));
     insta::assert_snapshot!(told(decision.why()), @r#"
     wait: 4 of 4 nodes fit
-      short of unit by 1
+      short of watts by 5800
     PowerBudget: power budgets allow 3 of the 4 nodes asked together
     goes on when LowerCap { gpu_cap_watts: 518 }
     goes on when PowerFreed { unit: "hall-a", watts: 5800 }
@@ -81,7 +82,7 @@ fn a_lease_waits_until_the_budget_rises() {
     insta::assert_snapshot!(told(decision.why()), @r#"
     wait: 0 of 1 nodes fit
       1 fail PowerBudget
-      short of nodes by 1
+      short of watts by 5200
     PowerBudget: no node of sku h200 is free; 1 that would do are below a power budget that is used up
     goes on when PowerFreed { unit: "hall-a", watts: 5200 }
     could start at 1970-01-01T03:00:00.000Z
@@ -136,16 +137,18 @@ fn a_floor_of_whole_domains_sends_small_leases_into_one_that_is_broken() {
     goes to hall-b/row-1/nvl-1/d0: nodes 3,5, score 0 0 0 0 0 3
     ");
     let three = plan(&fleet.cell, &of_gb200(nodes(3)), &policy, hour(0));
-    insta::assert_snapshot!(told(three.why()), @r"
+    insta::assert_snapshot!(told(three.why()), @r#"
     wait: 2 of 9 nodes fit
       1 fail GpusTaken
       6 fail Reserved
       short of nodes by 1
-    Capacity: 2 of the 3 nodes asked are free; 1 that would do are held or booked
+      short of kept_domains by 1
     ReservationOnly: 2 of the 3 nodes asked are free; 6 that would do are kept for the other side, or more than this side may have
+    Capacity: 2 of the 3 nodes asked are free; 1 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
+    goes on when FloorLowered { side: Internal, sku: "gb200", nodes: 0, domains: 1 }
     could start at 1970-01-01T02:10:00.000Z
-    ");
+    "#);
     let internal = of(Side::Internal, of_gb200(nodes(6)));
     assert!(
         plan(&fleet.cell, &internal, &policy, hour(0))
@@ -162,6 +165,7 @@ fn a_gang_keeps_a_spare_in_each_domain_it_goes_to() {
             count: 5,
             at_least: None,
             spares: 1,
+            whole: None,
         },
         sku: "gb200".parse().unwrap(),
         ..nodes(5)
@@ -182,6 +186,7 @@ fn nodes_that_are_their_own_domain_have_no_place_for_a_spare() {
             count: 2,
             at_least: None,
             spares: 1,
+            whole: None,
         },
         ..nodes(2)
     };
@@ -199,6 +204,7 @@ fn a_gang_that_can_do_with_less_starts_with_what_there_is() {
             count: 4,
             at_least: Some(2),
             spares: 0,
+            whole: None,
         },
         within: Locality::Rack,
         ..nodes(4)
@@ -249,9 +255,39 @@ fn cpu_beyond_the_share_of_its_gpus_is_a_hard_limit() {
     insta::assert_snapshot!(told(decision.why()), @r"
     wait: 0 of 1 nodes fit
       1 fail HostTaken
-      short of nodes by 1
-    Capacity: no node can give 1 gpu; 1 that would do are held or booked
+      short of cpu_milli by 4000
+    Capacity: no node can give 1 gpu; 1 that would do are short of free CPU
     goes on when lease 1 ends at 1970-01-01T01:00:00.000Z
     could start at 1970-01-01T01:10:00.000Z
     ");
+}
+
+#[test]
+fn a_gang_that_lacks_watts_is_told_so_before_that_a_node_is_held() {
+    let mut fleet = hgx(1, 4);
+    budget(&mut fleet, "hall-a/row-1/rack-0", 5_000);
+    let decision = plan(&fleet.cell, &nodes(4), &POLICY, hour(0));
+    assert_eq!(decision.why().reason(), Some(&Reason::PowerBudget));
+    // One is held: that it will be given back helps nobody while there are no watts.
+    let mut fleet = hgx(1, 4);
+    fleet.lease_on(0, 8, &nodes(1));
+    budget(&mut fleet, "hall-a/row-1/rack-0", 11_000);
+    let in_rack = Request {
+        within: Locality::Rack,
+        ..nodes(4)
+    };
+    for request in [nodes(4), in_rack] {
+        let decision = plan(&fleet.cell, &request, &POLICY, hour(0));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(told(decision.why()), @r"
+            wait: 0 of 4 nodes fit
+              1 fail GpusTaken
+              3 fail PowerBudget
+              short of nodes by 4
+            PowerBudget: 0 of the 4 nodes asked are free; 3 that would do are below a power budget that is used up
+            Capacity: 0 of the 4 nodes asked are free; 1 that would do are held or booked
+            nobody can say when
+            ");
+        }
+    }
 }

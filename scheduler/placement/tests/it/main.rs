@@ -17,6 +17,7 @@ mod earliest;
 mod fine;
 #[cfg(test)]
 mod fleet;
+mod floors;
 #[cfg(test)]
 mod happenings;
 #[cfg(test)]
@@ -25,6 +26,8 @@ mod houses;
 mod limits;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod reasons;
 #[cfg(test)]
 mod reclaim;
 #[cfg(test)]
@@ -35,3 +38,4 @@ mod slices;
 mod stories;
 #[cfg(test)]
 mod surplus;
+mod whole;

@@ -223,7 +223,11 @@ fn by_trying_all(
             .iter()
             .filter(|booked| booked.booking.class.notice() <= class.notice())
             .filter(|booked| {
-                let to = booked.booking.to;
+                // What is over by then may still wait to be cleaned.
+                let to = booked
+                    .booking
+                    .to
+                    .filter(|_| policy.sanitising_per_hour.is_empty());
                 to.is_none_or(|to| to + policy.turnaround > start)
             })
             .collect();
@@ -269,11 +273,6 @@ proptest! {
         best_class in any::<bool>(),
         policy in policy(),
     ) {
-        // What is taken back counts as clean after the turnaround, whatever waits to be cleaned before it.
-        let policy = Policy {
-            sanitising_per_hour: [].into(),
-            ..policy
-        };
         let (fleet, now) = played_by(ops, &policy);
         let policy = reclaiming(policy);
         let wanted = Request {

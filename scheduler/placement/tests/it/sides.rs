@@ -86,7 +86,7 @@ fn both_sides_have_gpus_of_a_node_where_gpus_are_kept_apart() {
     wait: 0 of 2 nodes fit
       1 fail OtherAccount
       1 fail GpusTaken
-      short of nodes by 1
+      short of gpus by 2
     Capacity: no node can give 2 gpus; 2 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
     goes on when lease 3 ends at 1970-01-01T02:00:00.000Z

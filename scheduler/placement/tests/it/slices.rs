@@ -1,11 +1,12 @@
 //! Slices of GPUs: where they go, why they wait, and who may be beside whom.
 
 use crate::fleet::{POLICY, Twice, asks, hour, of, spec};
+use crate::sides::apart;
 use leasehold_common::class::Side;
-use leasehold_common::explain::{Outcome, Reason};
+use leasehold_common::explain::{Outcome, Reason, ScoreField};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::Shape;
-use leasehold_common::policy::{Isolation, Policy};
+use leasehold_common::policy::{Granularity, Isolation, Policy};
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::Span;
 use leasehold_placement::checker::violations;
@@ -84,6 +85,60 @@ fn a_lease_of_slices_that_waits_says_why_and_until_when() {
         ]
     );
     assert!(!why.unblocked_by.is_empty());
+}
+
+#[test]
+fn slices_on_a_node_that_both_sides_have_change_no_side() {
+    let mut fleet = sliceable(1, 1);
+    let policy = apart(Granularity::Gpu);
+    fleet.adopt(&policy);
+    fleet.lease_on(0, 1, &asks(Shape::gpus(1)));
+    fleet.lease_on(0, 1, &of(Side::Internal, asks(Shape::gpus(1))));
+    let changes = |shape: Shape| {
+        let decision = plan(&fleet.cell, &asks(shape), &policy, hour(0));
+        let winner = decision.why().winner.clone().unwrap();
+        winner
+            .score
+            .iter()
+            .find(|(field, _)| *field == ScoreField::SideChanges)
+            .unwrap()
+            .1
+    };
+    assert_eq!(changes(Shape::gpus(1)), 0);
+    assert_eq!(changes(slices(&[("1g.18gb", 1)])), 0);
+}
+
+#[test]
+fn slices_that_only_wait_for_an_hour_of_cleaning_are_told_so() {
+    let mut fleet = sliceable(1, 2);
+    let policy = Policy {
+        sanitising_per_hour: [("hall-a".parse().unwrap(), 1)].into(),
+        ..POLICY
+    };
+    fleet.adopt(&policy);
+    let until = |to| Request {
+        end: End::At(to),
+        ..asks(slices(&[("1g.18gb", 1)]))
+    };
+    let then = Request {
+        account: "globex".parse().unwrap(),
+        start: Some(hour(3)),
+        end: End::After(Span::from_hours(9)),
+        ..asks(Shape::gpus(8))
+    };
+    fleet.lease_on(0, 8, &then);
+    fleet.lease_on(1, 8, &of(Side::Internal, asks(Shape::gpus(8))));
+    let late = hour(2) + Span::from_mins(20);
+    let decision = plan(&fleet.cell, &until(late), &policy, hour(0));
+    let reasons: Vec<_> = decision
+        .why()
+        .reasons
+        .iter()
+        .map(|one| &one.reason)
+        .collect();
+    assert!(reasons.contains(&&Reason::AwaitingCleanup), "{reasons:?}");
+    let soon = plan(&fleet.cell, &until(hour(1)), &policy, hour(0));
+    assert!(soon.plan().is_some());
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn six_gpus_wait_though_nine_are_free_because_no_node_has_them_together() {
     insta::assert_snapshot!(told(decision.why()), @r"
     wait: 0 of 2 nodes fit
       2 fail GpusTaken
-      short of nodes by 1
+      short of gpus by 1
     Fragmented: 9 gpus are free, but no node has more than 5 of the 6 asked
     Capacity: no node can give 6 gpus; 2 that would do are held or booked
     goes on when lease 1 ends at 1970-01-01T02:00:00.000Z
@@ -230,7 +230,7 @@ fn nobody_can_say_when_hardware_that_is_late_comes_back() {
     wait: 0 of 1 nodes fit
       1 fail OtherAccount
       1 fail AwaitingReturn
-      short of nodes by 1
+      short of gpus by 1
     AwaitingCleanup: no node can give 1 gpu; 1 that would do are giving hardware back
     goes on when NodesReturn { nodes: 1 }
     nobody can say when
@@ -277,7 +277,7 @@ fn an_advance_booking_keeps_its_hardware_and_short_leases_go_before_it() {
     wait: 0 of 1 nodes fit
       1 fail OtherAccount
       1 fail GpusTaken
-      short of nodes by 1
+      short of gpus by 1
     Capacity: no node can give 1 gpu; 1 that would do are held or booked
     nobody can say when
     ");
@@ -295,7 +295,7 @@ fn an_advance_booking_keeps_its_hardware_and_short_leases_go_before_it() {
     wait: 0 of 1 nodes fit
       1 fail OtherAccount
       1 fail GpusTaken
-      short of nodes by 1
+      short of gpus by 1
     Capacity: no node can give 1 gpu; 1 that would do are held or booked
     NotBefore: it is not to start before 1970-01-01T04:00:00.000Z
     goes on when lease 1 ends at 1970-01-08T05:00:00.000Z

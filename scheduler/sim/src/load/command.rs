@@ -63,7 +63,7 @@ pub enum Output {
 pub struct FillArgs {
     #[command(flatten)]
     common: Common,
-    /// What every lease asks for: node, gpu, gang:NODES or mixed.
+    /// What every lease asks for: node, gpu, mig, gang:NODES or mixed.
     #[arg(long, value_name = "SHAPE", default_value = "mixed")]
     shape: Fill,
 }

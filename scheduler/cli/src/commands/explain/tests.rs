@@ -249,6 +249,7 @@ fn a_lease_with_spares_and_a_share_of_the_host_says_so() {
             count: 3,
             at_least: None,
             spares: 1,
+            whole: None,
         },
         nodes: "h[001-004]".into(),
         spares: "h004".into(),
@@ -304,5 +305,73 @@ fn a_lease_that_nobody_has_looked_at_says_so() {
     lease 18342  requested 12m  reason: NotEvaluated   (since 2026-11-22T09:14:02Z)
       wants       4 nodes of h200, within one rack, account acme (tenant), class on-demand
       decision    none yet
+    ");
+}
+
+/// Everything after the first three lines.
+fn said(why: Explanation) -> String {
+    let said = view(four_nodes_in_a_rack(), Some(why));
+    let (_, said) = said.split_once("fit\n").unwrap();
+    said.to_owned()
+}
+
+#[test]
+fn what_would_let_a_lease_go_on_is_said_in_words() {
+    let (side, sku) = (Side::Internal, "gb200".parse().unwrap());
+    let why = Explanation {
+        exhausted: BTreeMap::from([(Dimension::Watts, 5_800), (Dimension::KeptDomains, 1)]),
+        unblocked_by: vec![
+            Unblock::LeaseGoesFirst {
+                lease: LeaseId(12),
+                at: at("2026-11-22T10:40:00Z"),
+            },
+            Unblock::PowerFreed {
+                unit: "hall-a".parse().unwrap(),
+                watts: 5_800,
+            },
+            Unblock::FloorLowered {
+                side,
+                sku,
+                nodes: 2,
+                domains: 1,
+            },
+            Unblock::CeilingRaised {
+                side: Side::Tenant,
+                sku: "gb200".parse().unwrap(),
+                nodes: 1,
+                domains: 0,
+            },
+        ],
+        ..nothing_said(Outcome::Wait)
+    };
+    insta::assert_snapshot!(said(why), @r"
+    exhausted   watts: 5800 short
+    exhausted   kept_domains: 1 short
+    sooner if   lease 12, which waits too and goes first, is over, planned 2026-11-22T10:40:00Z
+    or if       5800 W more of power budget below hall-a
+    or if       2 nodes and 1 domain less kept for the internal side (a floor of gb200)
+    or if       1 node more allowed to the tenant side (a ceiling of gb200)
+    ");
+}
+
+#[test]
+fn a_lease_beyond_its_accounts_quota_says_how_many_gpus_are_missing() {
+    let why = Explanation {
+        evaluated: 0,
+        fit: 0,
+        filtered: BTreeMap::new(),
+        exhausted: BTreeMap::from([(Dimension::QuotaGpus, 8)]),
+        reasons: vec![RankedReason {
+            reason: Reason::QuotaGpu,
+            nodes: 0,
+            detail: "56 of account acme's 64 GPUs are in use, 16 more are asked for".into(),
+        }],
+        unblocked_by: vec![Unblock::QuotaFreed { gpus: 8 }],
+        ..nothing_said(Outcome::Wait)
+    };
+    insta::assert_snapshot!(said(why), @r"
+    exhausted   quota_gpus: 8 short
+    because     QuotaGpu: 56 of account acme's 64 GPUs are in use, 16 more are asked for
+    sooner if   8 GPUs more of quota
     ");
 }

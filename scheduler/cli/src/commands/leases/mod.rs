@@ -49,6 +49,7 @@ pub(super) fn request(wanted: &Wanted) -> Result<api::CreateLease, Failure> {
             count: nodes.wanted,
             at_least: nodes.at_least,
             spares: wanted.spares.unwrap_or(0),
+            whole: wanted.whole,
         },
         (None, Some(count), None, None) => Shape::gpus(count),
         (None, None, None, Some(slices)) => sliced(slices)?,

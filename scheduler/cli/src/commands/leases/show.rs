@@ -93,6 +93,11 @@ fn shape(shape: &Shape) -> String {
     match shape {
         Shape::Nodes {
             count,
+            whole: Some(unit),
+            ..
+        } => format!("nodes:{count}/{unit}"),
+        Shape::Nodes {
+            count,
             at_least: None,
             ..
         } => format!("nodes:{count}"),

@@ -11,7 +11,7 @@
 mod shares;
 mod watts;
 
-pub(super) use shares::Price;
+pub(super) use shares::{Kept, Price};
 
 use super::ask::Ask;
 use super::faults::{Cause, Faults, Rule};
@@ -34,11 +34,19 @@ pub(super) enum Bar {
 impl Bar {
     /// Adds what is in the way to what a node fails.
     pub(super) const fn fault(self, faults: Faults) -> Faults {
-        let (rule, cause) = match self {
-            Self::Reserved => (Rule::Reserved, Cause::Reserved),
-            Self::Power => (Rule::Power, Cause::Power),
+        let rule = match self {
+            Self::Reserved => Rule::Reserved,
+            Self::Power => Rule::Power,
         };
-        faults.with(rule, cause)
+        faults.with(rule, self.cause())
+    }
+
+    /// The same as what keeps a node away.
+    pub(super) const fn cause(self) -> Cause {
+        match self {
+            Self::Reserved => Cause::Reserved,
+            Self::Power => Cause::Power,
+        }
     }
 }
 
@@ -141,9 +149,38 @@ impl<'a> Limits<'a> {
         }
     }
 
+    /// The same without any power budget.
+    pub(super) fn without_watts(&self) -> Self {
+        Self {
+            is_powered: false,
+            ..self.clone()
+        }
+    }
+
+    /// The same without floors and ceilings.
+    pub(super) fn without_shares(&self) -> Self {
+        Self {
+            fresh_nodes: None,
+            floor_nodes: None,
+            fresh_domains: None,
+            floor_domains: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether there is any power budget.
+    pub(super) const fn are_powered(&self) -> bool {
+        self.is_powered
+    }
+
     /// Whether anything can be in the way at all.
     pub(super) fn are_any(&self) -> bool {
         self.is_powered || self.keep_anything()
+    }
+
+    /// Whether anything can be in the way of so many nodes together.
+    pub(super) fn may_bind(&self, wanted: u32) -> bool {
+        self.is_powered || self.may_keep(wanted)
     }
 
     /// What is in the way of taking a node.

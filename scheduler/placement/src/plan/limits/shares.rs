@@ -3,10 +3,11 @@
 use super::Limits;
 use crate::cell::{Group, PoolId, Stance, other};
 use leasehold_common::ids::NodeIndex;
+use leasehold_common::node_set::NodeSet;
 use leasehold_common::topology::Locality;
 
 /// What taking nodes uses up of what floors and ceilings leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(in crate::plan) struct Price {
     /// Domains, where domains are counted.
     pub(in crate::plan) domains: u32,
@@ -14,7 +15,46 @@ pub(in crate::plan) struct Price {
     pub(in crate::plan) nodes: u32,
 }
 
+/// How much more would have to be left of nodes and of domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::plan) struct Kept {
+    /// By the floors of the other side.
+    pub(in crate::plan) floor: Price,
+    /// By the ceilings of this one.
+    pub(in crate::plan) ceiling: Price,
+}
+
 impl Limits<'_> {
+    /// What is missing of floors and ceilings for all of these nodes.
+    pub(in crate::plan) fn kept_from(&self, nodes: &NodeSet) -> Kept {
+        let all = |left: Option<u32>| left.map(|_| u32::MAX);
+        let mut taking = Self {
+            fresh_nodes: all(self.fresh_nodes),
+            floor_nodes: all(self.floor_nodes),
+            fresh_domains: all(self.fresh_domains),
+            floor_domains: all(self.floor_domains),
+            ..self.clone()
+        };
+        for node in nodes.iter() {
+            let (_, stance) = self.ask.look(node);
+            taking.take_share(node, stance);
+        }
+        let missing = |left: Option<u32>, after: Option<u32>| {
+            let both = left.zip(after);
+            both.map_or(0, |(left, after)| (u32::MAX - after).saturating_sub(left))
+        };
+        Kept {
+            floor: Price {
+                domains: missing(self.floor_domains, taking.floor_domains),
+                nodes: missing(self.floor_nodes, taking.floor_nodes),
+            },
+            ceiling: Price {
+                domains: missing(self.fresh_domains, taking.fresh_domains),
+                nodes: missing(self.fresh_nodes, taking.fresh_nodes),
+            },
+        }
+    }
+
     pub(super) fn keep_anything(&self) -> bool {
         let kept = [
             self.fresh_nodes,
@@ -86,6 +126,12 @@ impl Limits<'_> {
         kept.into_iter().flatten().any(|left| left < wanted)
     }
 
+    /// Whether they might leave fewer domains than that.
+    pub(in crate::plan) fn may_keep_domains(&self, wanted: u32) -> bool {
+        let kept = [self.fresh_domains, self.floor_domains];
+        kept.into_iter().flatten().any(|left| left < wanted)
+    }
+
     /// Takes a node, as far as floors and ceilings go.
     pub(super) fn take_share(&mut self, node: NodeIndex, stance: &Stance) {
         let side = self.ask.side;
@@ -143,7 +189,7 @@ impl Limits<'_> {
         if pool.level != Locality::Domain {
             return Domain {
                 is_fresh: true,
-                is_open: stance.is_open_to(theirs),
+                is_open: stance.is_open_to(theirs) && pool.is_domain_alone(stance.sku),
                 shared: None,
             };
         }
@@ -159,7 +205,7 @@ impl Limits<'_> {
 struct Domain {
     /// This side has nothing of it yet.
     is_fresh: bool,
-    /// All of it could be the other side's.
+    /// It is a whole one, and all of it could be the other side's.
     is_open: bool,
     /// Its pool, where it has several nodes.
     shared: Option<PoolId>,

@@ -91,48 +91,45 @@ impl Limits<'_> {
         is_allowed
     }
 
-    /// How many of these nodes budgets allow together, in any order in which they are taken: each unit
-    /// allows so many, and so many are below it at most. Absent where nodes would not draw the same.
-    pub(in crate::plan) fn most_of(
+    /// Of nodes that draw so much each, by the smallest unit above them that has a budget, how many budgets
+    /// allow together, in any order in which they are taken: each unit allows so many, and so many are below
+    /// it at most.
+    pub(in crate::plan) fn most_below(
         &mut self,
-        nodes: impl Iterator<Item = NodeIndex>,
-    ) -> Option<u32> {
+        mut below: BTreeMap<UnitId, u32>,
+        need: MilliWatts,
+    ) -> u32 {
         let grid = self.ask.cell.grid();
-        let mut need: Option<MilliWatts> = None;
-        let mut direct: BTreeMap<UnitId, u32> = BTreeMap::new();
-        let (mut free, mut last) = (0, None);
-        for node in nodes {
-            let (_, stance) = self.ask.look(node);
-            let more = self.envelope(stance);
-            if *need.get_or_insert(more) != more {
-                return None;
-            }
-            // Neighbours mostly stand below one unit.
-            let unit = grid.unit_of(node);
-            let above = match last {
-                Some((known, above)) if grid.are_alike(known, unit) => above,
-                Some(_) | None => grid.bounded_above(unit).next(),
-            };
-            last = Some((unit, above));
-            match above {
-                Some(above) => *direct.entry(above).or_default() += 1,
-                None => free += 1,
-            }
-        }
-        let need = need.filter(|need| *need > MilliWatts::ZERO);
+        let mut all = 0;
         // Units are numbered from the top, so that the last has none below it.
-        while let Some((unit, below)) = direct.pop_last() {
-            let allowed = need.map_or(u64::MAX, |need| {
-                let spent = self.spent.get(&unit).copied().unwrap_or_default();
-                self.left_in(unit).saturating_sub(spent).0 / need.0
-            });
-            let most = below.min(u32::try_from(allowed).unwrap_or(u32::MAX));
+        while let Some((unit, nodes)) = below.pop_last() {
+            let most = self.most_in(unit, need, nodes);
             match grid.bounded_above(unit).nth(1) {
-                Some(above) => *direct.entry(above).or_default() += most,
-                None => free += most,
+                Some(above) => *below.entry(above).or_default() += most,
+                None => all += most,
             }
         }
-        Some(free)
+        all
+    }
+
+    /// Whether the cell's own budget allows so many nodes that draw so much each.
+    pub(in crate::plan) fn may_have_of_all(&mut self, need: MilliWatts, nodes: u32) -> bool {
+        let cell = self.ask.cell.grid().cell();
+        cell.is_none_or(|cell| self.most_in(cell, need, nodes) == nodes)
+    }
+
+    /// How many of so many nodes that draw so much each the budget of a unit allows.
+    fn most_in(&mut self, unit: UnitId, need: MilliWatts, nodes: u32) -> u32 {
+        if !self.is_powered || need == MilliWatts::ZERO {
+            return nodes;
+        }
+        let all = MilliWatts(need.0.saturating_mul(u64::from(nodes)));
+        if self.allows(unit, all) {
+            return nodes;
+        }
+        let spent = self.spent.get(&unit).copied().unwrap_or_default();
+        let allowed = self.left_in(unit).saturating_sub(spent).0 / need.0;
+        nodes.min(u32::try_from(allowed).unwrap_or(u32::MAX))
     }
 
     /// How many nodes that draw so much could be had where a node stands, of so many.

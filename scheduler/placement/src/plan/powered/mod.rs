@@ -11,9 +11,11 @@
 //! `gangs`, a whole stretch of the list is asked about at once, with every node that fits anywhere in it
 //! and only the minutes that every start in it would have. A stretch without hope is passed over; any
 //! other is halved, down to one start, which is then asked about as it is. So it is the list that ends
-//! the search, and never a number of tries.
+//! the search, and never a number of tries. How many nodes fit in a stretch is counted, in `lots`, by
+//! budget above them and not node by node.
 
 mod gangs;
+mod lots;
 
 pub(super) use gangs::first_gang;
 
@@ -36,13 +38,6 @@ use std::collections::BTreeMap;
 struct Span {
     from: Timestamp,
     until: Option<Timestamp>,
-}
-
-impl Span {
-    /// Whether it has a start in it that is not before the one instant nor after the other.
-    fn meets(self, first: Timestamp, last: Timestamp) -> bool {
-        self.from <= last && self.until.is_none_or(|until| first < until)
-    }
 }
 
 /// The first start from the one asked for on at which a node can be had, with what is above it, and

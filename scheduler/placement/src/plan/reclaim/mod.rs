@@ -18,9 +18,8 @@
 //!   does not name, nor anything committed or internal-critical, nor what has run too short a time.
 //! - No lease of a set is needless. Among up to twelve leases in the way the set is the best there
 //!   is; among more it was put together greedily.
-//! - The cell is copied at most once for each start, to see that the set does suffice; where there is a
-//!   rate of cleaning, once for each set. What is taken back is then taken to need no cleaning before
-//!   its turnaround is over.
+//! - The cell is copied at most once for each start, to see that the set does suffice. What is taken back
+//!   is taken to need no cleaning before its turnaround is over, whatever the rate.
 //!
 //! Not here: telling anybody. What is found is shown and logged, and nothing is ended.
 
@@ -101,7 +100,7 @@ fn sets(
         ..Ask::new(cell, request, policy, now, start)
     };
     let is_together = match &request.shape {
-        Shape::Nodes { spares, .. } => *spares > 0,
+        Shape::Nodes { spares, whole, .. } => *spares > 0 || whole.is_some(),
         Shape::Gpus { .. } | Shape::Slices { .. } | Shape::Unit { .. } => false,
     };
     // Nor is a node a matter of the leases on it where a lease elsewhere keeps all of its domain away, or

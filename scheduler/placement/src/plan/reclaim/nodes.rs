@@ -1,4 +1,5 @@
-//! Which leases to take back where nodes are all that is short.
+//! Which leases to take back where nodes are all that is short, and none has to wait for its hour of
+//! cleaning.
 //!
 //! A node can be had when every lease in the way on it is gone, whatever happens on others. So a unit
 //! is a list of such sets, and what is looked for are leases that make enough of them empty. Few
@@ -30,11 +31,7 @@ pub(super) fn for_one(ask: &Ask<'_>, takings: &Takings<'_>) -> Least {
         if !ask.is_large_enough(stance.gpus) || !judge(node, stance, ask).faults.fits() {
             continue;
         }
-        let ask_here = ask.on(index);
-        let met = node
-            .holds
-            .iter()
-            .filter(|hold| ask_here.window.clashes(hold));
+        let met = node.holds.iter().filter(|hold| ask.window.clashes(hold));
         let gone = met.filter(|hold| takings.contains_key(&hold.lease));
         // Leases of others keep the whole node away; own ones, and those of others that policy lets be
         // beside them, only what they have of it.
@@ -116,7 +113,6 @@ impl Unit {
         let in_the_way: Vec<Vec<LeaseId>> = fit
             .map(|seat| {
                 let (node, _) = ask.look(seat.index);
-                let ask = ask.on(seat.index);
                 let met = node.holds.iter().filter(|hold| ask.window.clashes(hold));
                 let met = met.map(|hold| hold.lease);
                 met.filter(|lease| takings.contains_key(lease)).collect()

@@ -1,13 +1,14 @@
 //! Which leases to take back where watts are short too, or what is kept for a side, or where a domain
-//! serves one side at a time.
+//! serves one side at a time, or cleaning has to wait for its hour.
 //!
 //! There a lease far from the nodes may be the one in the way, and whether a set suffices is asked of
-//! the planner itself, on one copy of the cell that leases are taken out of and put back into.
+//! the planner itself, on one copy of the cell that leases are taken out of and put back into, with the
+//! hours of cleaning that they had.
 
 use super::harm::{Harm, Least, Taking};
 use super::nodes::Takings;
 use super::subsets::{FEW, picked, smallest};
-use crate::cell::{Booking, Cell};
+use crate::cell::{Cell, Lifted};
 use crate::decision::Plan;
 use crate::plan::room;
 use crate::request::Request;
@@ -31,7 +32,7 @@ pub(super) struct Trial<'a> {
     /// Made when it is first asked for.
     copy: Option<Cell>,
     /// What is not in the copy.
-    out: BTreeMap<LeaseId, Booking>,
+    out: BTreeMap<LeaseId, Lifted>,
 }
 
 impl<'a> Trial<'a> {
@@ -58,16 +59,11 @@ impl<'a> Trial<'a> {
 
     /// Where the request would go.
     pub(super) fn plan_without(&mut self, gone: &BTreeSet<LeaseId>) -> Option<Plan> {
-        if self.cell.is_washing() {
-            // What is put back would have another hour to be cleaned in.
-            self.copy = None;
-            self.out.clear();
-        }
         let copy = self.copy.get_or_insert_with(|| self.cell.clone());
         let back: Vec<LeaseId> = self.out.keys().copied().collect();
         for lease in back.into_iter().filter(|lease| !gone.contains(lease)) {
-            let booking = self.out.remove(&lease).expect("its number was just read");
-            if copy.book_again(booking).is_err() {
+            let lifted = self.out.remove(&lease).expect("its number was just read");
+            if copy.put_back(lifted).is_err() {
                 // What was booked on a node that has changed since is not booked again.
                 *copy = self.cell.clone();
                 self.out.clear();
@@ -75,9 +71,8 @@ impl<'a> Trial<'a> {
             }
         }
         for lease in gone {
-            if let Some(booked) = copy.booking(*lease) {
-                self.out.insert(*lease, booked.booking.clone());
-                copy.unbook(*lease);
+            if let Some(lifted) = copy.lift(*lease) {
+                self.out.insert(*lease, lifted);
             }
         }
         room(copy, &self.request, self.policy, self.now)

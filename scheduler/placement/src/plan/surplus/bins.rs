@@ -1,8 +1,8 @@
 //! What of a SKU fits, in bins, and how leases are taken out of them, the cheapest first.
 
 use crate::cell::{Cell, Stance};
+use crate::plan::alike::Alike;
 use crate::plan::limits::{Limits, Price};
-use crate::plan::rules::judge;
 use crate::plan::survey::{Seat, Survey, count};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::HostShare;
@@ -54,9 +54,10 @@ pub(super) struct Found<'a> {
 impl<'a> Found<'a> {
     pub(super) fn of(survey: &Survey<'a>) -> Self {
         let fit = survey.seats.iter().filter(|seat| seat.faults.fits());
+        let mut known = Alike::new(&survey.ask);
         let seats = fit.map(|seat| {
             let (node, stance) = survey.ask.look(seat.index);
-            let verdict = judge(node, stance, &survey.ask);
+            let verdict = known.judge(node, stance, &survey.ask);
             let site = Site {
                 node: seat.index,
                 stance,

@@ -22,7 +22,8 @@ mod slices;
 
 use super::ask::Ask;
 use super::limits::Limits;
-use super::survey::{Survey, count};
+use super::survey::Survey;
+use super::whole::size_of;
 use crate::cell::Cell;
 use crate::request::{End, Request};
 use bins::{Found, take};
@@ -75,7 +76,7 @@ fn of_sku(
         (SurplusShape::Racks, Locality::Rack),
         (SurplusShape::Domains, Locality::Domain),
     ] {
-        let size = size_of(&survey, level);
+        let size = size_of(&survey.ask, level, &survey.seats);
         if size > 1 {
             rows.push(row(shape, size, whole(level, size)));
         }
@@ -126,21 +127,5 @@ fn for_anyone<'a>(
         account: None,
         passes: nodes.saturating_mul(of_node),
         ..ask
-    }
-}
-
-/// How many nodes a whole unit of that size has: what the SKU says of domains, otherwise what the
-/// largest has.
-fn size_of(survey: &Survey<'_>, level: Locality) -> u32 {
-    let said = survey
-        .ask
-        .sku
-        .and_then(|(sku, _)| survey.ask.cell.described(sku));
-    match said {
-        Some(sku) if level == Locality::Domain => u32::from(sku.nodes_per_domain),
-        Some(_) | None => {
-            let units = survey.units(level).map(|unit| count(unit.len()));
-            units.max().unwrap_or(0)
-        }
     }
 }

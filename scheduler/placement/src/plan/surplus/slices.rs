@@ -7,8 +7,9 @@ use super::bins::{Found, Site, take};
 use super::{anyone, for_anyone};
 use crate::cell::Cell;
 use crate::mig::{Geometry, Kind, Layout};
+use crate::plan::cleaned::Cleaned;
 use crate::plan::limits::Limits;
-use crate::plan::slices::{Offered, offered_on};
+use crate::plan::slices::{Offered, offered};
 use crate::plan::survey::Survey;
 use leasehold_common::ids::{NodeIndex, SkuName};
 use leasehold_common::lease::Shape;
@@ -46,8 +47,9 @@ pub(super) fn of_sku(
     let survey = Survey::take(for_anyone(cell, &request, policy, now));
     let found = Found::of(&survey);
     let nodes = found.seats.iter().map(|(_, site)| site.node);
+    let mut cleaned = Cleaned::default();
     let offered: BTreeMap<NodeIndex, Vec<Offered>> = nodes
-        .map(|node| (node, offered_on(&survey.ask, node)))
+        .map(|node| (node, offered(&cleaned.on(&survey.ask, node), node)))
         .collect();
     let leases = |site: &Site<'_>, kind: Kind| {
         let gpus = offered[&site.node].iter();
