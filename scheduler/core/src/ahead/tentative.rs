@@ -23,7 +23,7 @@ impl State {
             .in_engine()
             .filter(|id| {
                 let is_after = self.rank_of(*id) > rank;
-                is_after && self.leases[id].spec.sku == *sku
+                is_after && self.may_be_in_the_way(*id, sku)
             })
             .collect();
         self.lift(below);
@@ -41,6 +41,12 @@ impl State {
         self.lift(own);
     }
 
+    /// Whether what is planned for a lease can keep a node of a SKU from another: nodes of its own SKU, and
+    /// any where watts or hours of cleaning are shared.
+    fn may_be_in_the_way(&self, id: LeaseId, sku: &SkuName) -> bool {
+        self.cell.shares_across_skus() || self.leases[&id].spec.sku == *sku
+    }
+
     /// Lifts everything that is planned on these nodes out of the engine: what is decided about
     /// leases that have hardware, and about maintenance, comes before what is only planned.
     pub(crate) fn lift_on(&mut self, nodes: &NodeSet) {
@@ -53,7 +59,7 @@ impl State {
     pub(crate) fn lift_sku(&mut self, sku: &SkuName) {
         let planned = self.in_engine();
         let of_sku: Vec<LeaseId> = planned
-            .filter(|id| self.leases[id].spec.sku == *sku)
+            .filter(|id| self.may_be_in_the_way(*id, sku))
             .collect();
         self.lift(of_sku);
     }

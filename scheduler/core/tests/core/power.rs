@@ -1,9 +1,13 @@
 //! Power budgets: what is set, what is booked below them, and what goes beyond.
 
-use crate::fixture::{Cell, MORNING, gpus, minutes, nodes, wish};
+use crate::fixture::{
+    Cell, MORNING, gpus, health, inventory, live, minutes, node, nodes, report, wish,
+};
 use leasehold_common::api::{PowerView, ProblemCode, SetPowerBudget, WantedStep};
+use leasehold_common::class::{Class, Side};
 use leasehold_common::log::EventName;
 use leasehold_common::time::Timestamp;
+use leasehold_core::Event;
 use leasehold_core::command::{Command, Query, View};
 
 /// What one H200 node may draw: 8 × 700 W and 4,600 W of its own.
@@ -59,6 +63,51 @@ fn envelopes_are_counted_below_every_place_above_a_node() {
         .map(|rack| place(&cell, rack).booked_watts)
         .sum();
     assert_eq!(sum, all.booked_watts);
+}
+
+#[test]
+fn watts_planned_for_a_worse_class_are_in_nobodys_way_whatever_kind_of_node_they_are_for() {
+    let mut cell = Cell::empty();
+    for (name, side) in [("acme", Side::Tenant), ("globex", Side::Tenant)] {
+        cell.account(name, side, None);
+    }
+    let mut list = inventory(4);
+    for line in &mut list.nodes[2..] {
+        line.sku = "h100".into();
+    }
+    cell.import(&list).unwrap();
+    (0..2).for_each(|n| cell.agent_appears(n));
+    for n in 2..4 {
+        let mut as_h100 = report(n);
+        for gpu in &mut as_h100.gpus {
+            gpu.name = "NVIDIA H100".into();
+        }
+        cell.tell([
+            Event::Live(node(n), Some(live())),
+            Event::Report(node(n), Some(Box::new(as_h100))),
+            Event::Health(node(n), Some(Box::new(health(n, &[], &[])))),
+        ]);
+    }
+    set(&mut cell, budget("hall-a", &[(None, Some(2 * NODE))]));
+    // Both H200 nodes have the watts for two hours, and a spot lease is planned for after that.
+    cell.lease(wish(nodes(2)));
+    let mut spot = wish(nodes(2));
+    spot.class = Class::Spot;
+    spot.length = Some(minutes(600));
+    let waits = cell.lease(spot);
+    let planned = cell.record(waits).explanation.as_ref().unwrap().earliest;
+    assert!(planned.is_some());
+    let mut better = wish(nodes(1));
+    better.sku = "h100".parse().unwrap();
+    better.class = Class::Committed;
+    better.account = "globex".parse().unwrap();
+    better.length = Some(minutes(600));
+    let first = cell.lease(better);
+    let earliest = cell.record(first).explanation.as_ref().unwrap().earliest;
+    assert!(
+        earliest.is_some() && earliest < planned,
+        "it goes before what is only planned for spot: {earliest:?}, {planned:?}"
+    );
 }
 
 #[test]

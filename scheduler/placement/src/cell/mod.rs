@@ -212,6 +212,12 @@ impl Cell {
         self.described.get(usize::from(sku.0))?.as_ref()
     }
 
+    /// Whether nodes of one SKU can lack something for what nodes of another have: watts, or hours of
+    /// cleaning.
+    pub fn shares_across_skus(&self) -> bool {
+        self.grid.is_bounded() || self.is_washing()
+    }
+
     /// Units and watts.
     pub(crate) const fn grid(&self) -> &Grid {
         &self.grid
