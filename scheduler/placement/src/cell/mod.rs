@@ -400,7 +400,9 @@ impl Cell {
         let after = idle(self);
         if before != after {
             for (kind, comes) in [(before, false), (after, true)] {
-                kind.map(|kind| self.grid.count_idle(index, kind, comes));
+                if let Some(kind) = kind {
+                    self.grid.count_idle(index, kind, comes);
+                }
             }
         }
     }

@@ -73,7 +73,7 @@ pub(super) fn candidates(
     let mut podium = Podium::new();
     let fit: Vec<&Seat> = survey.seats.iter().filter(|s| s.faults.fits()).collect();
     let of_unit = survey.of_whole_unit();
-    let is_multiple = of_unit.is_none_or(|nodes| size.nodes % nodes.max(1) == 0);
+    let is_multiple = of_unit.is_none_or(|nodes| size.nodes.is_multiple_of(nodes.max(1)));
     if fit.len() < size.nodes as usize || !is_multiple {
         return podium;
     }
@@ -247,6 +247,8 @@ fn pick<'s>(seats: &[&'s Seat], size: Size, limits: &Limits<'_>) -> (Vec<&'s Sea
             let all = pool.len();
             let of_pool = pool.iter().map(|(_, _, seat)| *seat);
             let mut free: Vec<&'s Seat> = match limits.as_mut() {
+                // A unit can have racks below several budgets.
+                Some(limits) if size.whole => limits.take_each(of_pool, |seat| seat.index),
                 Some(limits) => limits.take_some(of_pool, |seat| seat.index, most),
                 None => of_pool.take(most).collect(),
             };

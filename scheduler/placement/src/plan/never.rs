@@ -87,7 +87,7 @@ pub(super) fn impossible_gang(survey: &Survey<'_>, size: Size) -> Option<RankedR
         survey.units(within).map(of_unit).max().unwrap_or(0)
     };
     if let Some((level, of_one)) = survey.ask.whole().zip(survey.of_whole_unit())
-        && size.nodes % of_one.max(1) != 0
+        && !size.nodes.is_multiple_of(of_one.max(1))
     {
         let detail = format!("{shape}: a whole {level} of sku {sku} has {of_one} nodes");
         return reason(Reason::NeverFits, detail);

@@ -10,7 +10,7 @@ use super::score::{Podium, Score};
 use super::shrink::{Gang, domain, is_sound};
 use super::survey::{Seat, Survey};
 use super::tally;
-use super::{Found, waits};
+use super::{Found, broken, waits};
 use crate::cell::Cell;
 use crate::decision::{Decision, Plan};
 use crate::request::Request;
@@ -73,7 +73,17 @@ pub fn replace(
             survey.count_bars(&limits);
         }
         if let Some(found) = Found::of(podium, |candidate| candidate) {
-            return found.placed(&ask, &survey.tally);
+            let decision = found.placed(&ask, &survey.tally);
+            let one = Request {
+                shape: Shape::nodes(1),
+                ..request.clone()
+            };
+            debug_assert_eq!(
+                broken(cell, &one, policy, now, &decision),
+                [],
+                "a node in the place of another is let by the rules: {decision:?}"
+            );
+            return decision;
         }
         last = Some(survey.tally.explanation(Outcome::Wait));
     }

@@ -258,6 +258,24 @@ impl<'a> Limits<'a> {
         taken
     }
 
+    /// Takes nodes one by one, in this order, as far as nothing is in the way.
+    pub(super) fn take_each<'s, T>(
+        &mut self,
+        nodes: impl Iterator<Item = &'s T>,
+        index: impl Fn(&T) -> NodeIndex,
+    ) -> Vec<&'s T> {
+        let mut taken = Vec::new();
+        for one in nodes {
+            let node = index(one);
+            let stance = self.ask.stance(node);
+            if self.bar(node, stance).is_none() {
+                self.take(node, stance);
+                taken.push(one);
+            }
+        }
+        taken
+    }
+
     /// Takes a node.
     pub(super) fn take(&mut self, node: NodeIndex, stance: &Stance) {
         self.spend(node, stance);
