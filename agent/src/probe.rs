@@ -3,7 +3,7 @@
 use crate::gpu::reader::Reader;
 use crate::gpu::{DriverError, GpuDriver, Inventory};
 use crate::host::{Host, HostFacts};
-use leasehold_agent_core::sample::GpuSample;
+use leasehold_agent_core::sample::{GpuSample, RemappedRows};
 use leasehold_agent_core::verdict::judge;
 use leasehold_common::node::{CpuInfo, GpuInfo, HealthReason, Reading, Verdict};
 use leasehold_common::units::{Bytes, MilliWatts};
@@ -168,6 +168,9 @@ impl Probe {
             "TEMP",
             "MEM",
             "ECC",
+            "ROWS",
+            "PCIE",
+            "NVLINK",
             "PROCS",
             "REASON",
         ];
@@ -202,7 +205,7 @@ impl Probe {
 }
 
 impl ProbedGpu {
-    fn row(&self) -> [String; 10] {
+    fn row(&self) -> [String; 13] {
         let power = |reading: &Reading<MilliWatts>| shown(reading, ToString::to_string);
         let reasons: Vec<&str> = self.reasons.iter().map(HealthReason::as_str).collect();
         [
@@ -218,10 +221,27 @@ impl ProbedGpu {
             shown(&self.reading.temperature, |t| format!("{} C", t.0)),
             shown(&self.reading.memory_used, ToString::to_string),
             shown(&self.reading.ecc_uncorrected, ToString::to_string),
+            shown(&self.reading.remapped, rows),
+            shown(&self.reading.pcie, |link| {
+                format!("{}x{}", link.max_generation, link.width)
+            }),
+            shown(&self.reading.nvlinks, |links| {
+                format!("{}/{}", links.active, links.active + links.inactive)
+            }),
             shown(&self.reading.processes, |list| list.len().to_string()),
             reasons.join(","),
         ]
     }
+}
+
+/// How many rows were replaced, and what is the matter with that.
+fn rows(rows: &RemappedRows) -> String {
+    let what = match (rows.failed, rows.pending) {
+        (true, _) => " failed",
+        (false, true) => " pending",
+        (false, false) => "",
+    };
+    format!("{}{what}", rows.corrected + rows.uncorrected)
 }
 
 /// A value, `-` where there is none to have, `!` where the call failed.

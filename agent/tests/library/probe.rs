@@ -1,7 +1,8 @@
 //! `leasehold-agent probe`, as a process.
 
-use leasehold_gpu_sim::{Call, Change, Fault, NodeSpec, Scenario, Slot};
+use leasehold_gpu_sim::{Call, Change, Fault, NodeSpec, RemappedRows, Scenario, Slot};
 use nvml_sim::install;
+use serde_json::json;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -41,6 +42,57 @@ fn a_probe_reads_everything_once() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(table.lines().count(), 2 + 8, "{table}");
     assert!(table.contains("NVIDIA H200"), "{table}");
+}
+
+#[test]
+fn every_signal_comes_through_the_library_or_is_said_not_to_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let gpu = Slot(2);
+    let scenario = h200()
+        .then(Change::SetRemappedRows {
+            gpu,
+            rows: RemappedRows {
+                corrected: 3,
+                uncorrected: 1,
+                pending: true,
+                failure: false,
+            },
+        })
+        .then(Change::SetPcieWidth { gpu, width: 8 })
+        .then(Change::SetNvlink {
+            gpu,
+            link: 5,
+            active: false,
+        })
+        .then(Change::AddPcieReplays { gpu, count: 7 });
+    let library = install(folder.path(), &scenario).unwrap();
+    let output = probe(&library, &["-o", "json"]);
+    let probed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let reading = &probed["gpus"][2]["reading"];
+    let value = |signal: &str| reading[signal]["value"].clone();
+    assert_eq!(
+        value("remapped"),
+        json!({"corrected": 3, "uncorrected": 1, "pending": true, "failed": false})
+    );
+    let pcie = value("pcie");
+    assert_eq!(
+        (pcie["width"].as_u64(), pcie["max_width"].as_u64()),
+        (Some(8), Some(16))
+    );
+    assert_eq!(value("pcie_replays"), 7);
+    assert_eq!(value("nvlinks"), json!({"active": 17, "inactive": 1}));
+    assert_eq!(value("clock_events"), 1, "idle");
+    assert_eq!(value("mig"), false);
+    assert_eq!(value("persistence"), true);
+    assert_eq!(value("default_limit_mw"), 700_000);
+    assert!(value("shutdown").as_i64() > value("slowdown").as_i64());
+    // The library has no such symbols, as an older driver would have none.
+    for absent in ["sram", "fabric"] {
+        assert_eq!(reading[absent], "unsupported", "{absent}");
+    }
+    let table = String::from_utf8(probe(&library, &[]).stdout).unwrap();
+    assert!(table.contains("4 pending"), "{table}");
+    assert!(table.contains("17/18"), "{table}");
 }
 
 #[test]
