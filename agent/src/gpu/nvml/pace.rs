@@ -1,14 +1,15 @@
 //! How often what is read, and what a GPU does not have.
 //!
 //! ```text
-//!   each time      whether it answers, power, temperature, what the driver wants done, processes
-//!   every 10 s     energy, clock events, memory errors, memory in use
+//!   each time      whether it answers, power, temperature, energy, what the driver wants done, processes
+//!   every 10 s     clock events, memory errors, memory in use, the limit in force
 //!   every 60 s     thresholds, limits, rows, on-chip memory, PCIe, NVLink, fabric, modes
 //! ```
 //!
 //! On a real H200 one round of all calls costs some 30 ms of CPU, most of it in calls whose answers change
 //! once in a GPU's life; what is unsupported costs as much as what is there, each time it is asked. So each
-//! answer stands until it is due, and what a GPU or its driver does not have is asked for once.
+//! answer stands until it is due, and what a GPU or its driver does not have is asked for once. Energy is
+//! read each time although it costs 3 ms there: what a lease has used is told to the second.
 
 use leasehold_common::node::Reading;
 use std::time::{Duration, Instant};

@@ -69,7 +69,7 @@ pub(super) fn sample(nvml: &Nvml, gpu: &Device<'_>, known: &mut Memory, now: Ins
             let degrees = field(gpu, MEMORY_TEMPERATURE);
             call.of(degrees.map(celsius))
         }),
-        energy_mj: known.energy.or(soon, now, || {
+        energy_mj: known.energy.or(Pace::Always, now, || {
             call.of(gpu.total_energy_consumption().map(MilliJoules))
         }),
         clock_events: known
