@@ -156,7 +156,7 @@ pub(super) fn would_have(survey: &Survey<'_>, size: Size) -> NodeSet {
     let Some(unit) = units.max_by_key(|unit| unit.len()) else {
         return NodeSet::new();
     };
-    let (nodes, spares) = pick(unit, size, &limits);
+    let (nodes, spares) = pick_most(unit, size, &limits);
     nodes.iter().chain(&spares).map(|seat| seat.index).collect()
 }
 
@@ -170,7 +170,7 @@ pub(super) fn most(survey: &Survey<'_>, size: Size, limits: &Limits<'_>) -> u32 
                 nodes: count(unit.len()),
                 ..size
             };
-            count(pick(unit, most, limits).0.len())
+            count(pick_most(unit, most, limits).0.len())
         })
         .max()
         .unwrap_or(0)
@@ -182,7 +182,7 @@ fn choose<'s>(
     size: Size,
     limits: &Limits<'_>,
 ) -> Option<Choice<'s>> {
-    let (nodes, spares) = pick(unit, size, limits);
+    let (nodes, spares) = pick_most(unit, size, limits);
     (nodes.len() == size.nodes as usize).then(|| Choice {
         level,
         left: unit.len() - nodes.len() - spares.len(),
@@ -191,19 +191,62 @@ fn choose<'s>(
     })
 }
 
+/// Which nodes of a unit, by score, and where that is too few because domains run out, by how many each
+/// domain gives.
+fn pick_most<'s>(
+    seats: &[&'s Seat],
+    size: Size,
+    limits: &Limits<'_>,
+) -> (Vec<&'s Seat>, Vec<&'s Seat>) {
+    let chosen = pick(seats, size, limits, Order::Score);
+    if chosen.0.len() == size.nodes as usize || !limits.may_keep_domains(size.nodes) {
+        return chosen;
+    }
+    let more = pick(seats, size, limits, Order::Domains);
+    if more.0.len() > chosen.0.len() {
+        more
+    } else {
+        chosen
+    }
+}
+
+/// By what nodes are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// What the score likes best.
+    Score,
+    /// The domains that floors and ceilings do not count, then those that give most.
+    Domains,
+}
+
 /// Which nodes of a unit, as many of the size as it has: those that serve this side already before
 /// those that would change, those of broken domains before those that would break one, and as few
 /// pools as that allows. Every pool gives its spares before it gives a node that works.
-fn pick<'s>(seats: &[&'s Seat], size: Size, limits: &Limits<'_>) -> (Vec<&'s Seat>, Vec<&'s Seat>) {
+fn pick<'s>(
+    seats: &[&'s Seat],
+    size: Size,
+    limits: &Limits<'_>,
+    order: Order,
+) -> (Vec<&'s Seat>, Vec<&'s Seat>) {
     let wanted = size.nodes as usize;
+    let kept = limits;
     let mut limits = limits.are_any().then(|| limits.clone());
     let mut tiers: Vec<Placed<'s>> = seats
         .iter()
         // A node that is its own domain has no place for a spare in it.
         .filter(|seat| size.spares == 0 || !seat.is_domain)
-        .map(|&seat| {
-            let tier = (seat.changes_side, seat.breaks_domain);
-            (tier, seat.pool, seat)
+        .map(|&seat| match order {
+            Order::Score => ((seat.changes_side, seat.breaks_domain), seat.pool, seat),
+            Order::Domains => {
+                let is_counted = kept.price_of(seat.index).domains > 0;
+                // A node that is its own domain gives one.
+                let pool = if seat.is_domain && !size.whole {
+                    u32::MAX - seat.index.0
+                } else {
+                    seat.pool
+                };
+                ((is_counted, false), pool, seat)
+            }
         })
         .collect();
     if size.spares > 0 || size.whole {

@@ -279,15 +279,17 @@ fn a_gang_that_lacks_watts_is_told_so_before_that_a_node_is_held() {
     for request in [nodes(4), in_rack] {
         let decision = plan(&fleet.cell, &request, &POLICY, hour(0));
         insta::allow_duplicates! {
-            insta::assert_snapshot!(told(decision.why()), @r"
+            insta::assert_snapshot!(told(decision.why()), @r#"
             wait: 0 of 4 nodes fit
               1 fail GpusTaken
               3 fail PowerBudget
               short of nodes by 4
+              short of watts by 29800
             PowerBudget: 0 of the 4 nodes asked are free; 3 that would do are below a power budget that is used up
             Capacity: 0 of the 4 nodes asked are free; 1 that would do are held or booked
+            goes on when PowerFreed { unit: "hall-a/row-1/rack-0", watts: 29800 }
             nobody can say when
-            ");
+            "#);
         }
     }
 }

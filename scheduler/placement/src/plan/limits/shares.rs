@@ -158,6 +158,11 @@ impl Limits<'_> {
         }
     }
 
+    /// What taking a node of the cell would use up.
+    pub(in crate::plan) fn price_of(&self, node: NodeIndex) -> Price {
+        self.price(node, self.ask.stance(node))
+    }
+
     /// What taking a node would use up.
     pub(in crate::plan) fn price(&self, node: NodeIndex, stance: &Stance) -> Price {
         if !self.keep_anything() || stance.serves(self.ask.side) {
