@@ -3,14 +3,18 @@
 //! [`reader`] owns the time that a call may take; a driver just calls. So a driver may block for
 //! ever (`nvml`) or never (`simulated`), and says which it is.
 
+pub mod event;
 pub mod nvml;
 pub mod reader;
 pub mod simulated;
 
+use event::GpuEvent;
 use leasehold_agent_core::sample::GpuSample;
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::node::GpuInfo;
 use std::fmt;
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// What the driver says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +89,9 @@ pub trait GpuDriver: Send + Sync + fmt::Debug {
 
     /// One reading of one GPU. Never an error: what failed stands in the reading.
     fn read(&self, gpu: &GpuUuid) -> GpuSample;
+
+    /// Tells from now on what the driver tells by itself, until nobody listens any more. It does not block.
+    fn follow(self: Arc<Self>, tell: UnboundedSender<GpuEvent>);
 
     /// Whether a call can fail to return. Where not, calls are made in place, without a thread.
     fn may_hang(&self) -> bool;

@@ -1,20 +1,31 @@
 //! A simulated node behind the driver's trait, for many nodes in one process.
 
+use super::event::{GpuEvent, GpuEventKind};
 use super::{DriverError, DriverFacts, GpuDriver};
 use crate::clock::Clock;
 use leasehold_agent_core::sample::{Contact, GpuSample, NvLinks, PcieLink, RemappedRows};
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::node::{GpuInfo, GpuProcess, Reading};
 use leasehold_common::time::Timestamp;
-use leasehold_gpu_sim::{Change, ChangeError, EccSince, Fault, Gpu, Node, PciAddress};
+use leasehold_gpu_sim::{Change, ChangeError, EccSince, Event, Fault, Gpu, Node, PciAddress};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// A node that lives by the clock. Shared between its driver, its host, and whoever makes things
 /// happen to it.
 #[derive(Debug)]
 pub struct SimulatedNode {
     clock: Arc<dyn Clock>,
-    lived: Mutex<(Node, Timestamp)>,
+    lived: Mutex<Lived>,
+}
+
+/// A node, until when it has lived, and who is told what happens to it.
+#[derive(Debug)]
+struct Lived {
+    node: Node,
+    at: Timestamp,
+    /// Each with the last event that it was told.
+    listeners: Vec<(UnboundedSender<GpuEvent>, u64)>,
 }
 
 impl SimulatedNode {
@@ -23,7 +34,11 @@ impl SimulatedNode {
         let now = clock.now();
         Arc::new(Self {
             clock,
-            lived: Mutex::new((node, now)),
+            lived: Mutex::new(Lived {
+                node,
+                at: now,
+                listeners: Vec::new(),
+            }),
         })
     }
 
@@ -43,11 +58,53 @@ impl SimulatedNode {
     fn now<T>(&self, with: impl FnOnce(&mut Node) -> T) -> T {
         // The model has no state that a panic could leave half done: changes are whole or refused.
         let mut lived = self.lived.lock().unwrap_or_else(PoisonError::into_inner);
-        let (node, at) = &mut *lived;
         let now = self.clock.now();
-        node.advance(now.since(*at));
-        *at = now.max(*at);
-        with(node)
+        let lasted = now.since(lived.at);
+        lived.node.advance(lasted);
+        lived.at = now.max(lived.at);
+        let result = with(&mut lived.node);
+        lived.tell();
+        result
+    }
+
+    /// From now on it is told what happens.
+    fn listen(&self, tell: UnboundedSender<GpuEvent>) {
+        let mut lived = self.lived.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lived.node.last_event();
+        lived.listeners.push((tell, last));
+    }
+}
+
+impl Lived {
+    /// Tells those who listen what they have not been told.
+    fn tell(&mut self) {
+        let Self {
+            node, listeners, ..
+        } = self;
+        listeners.retain_mut(|(tell, told)| {
+            let mut events = node.events_after(*told);
+            let is_heard = events.all(|event| {
+                *told = event.number;
+                tell.send(as_told(node, event)).is_ok()
+            });
+            is_heard && !tell.is_closed()
+        });
+    }
+}
+
+/// An event as a driver tells it: what it can be is what a driver can tell.
+fn as_told(node: &Node, event: &Event) -> GpuEvent {
+    let known = node
+        .gpus()
+        .iter()
+        .find(|gpu| gpu.identity().slot == event.gpu);
+    let gpu = known.expect("events are of the node's gpus");
+    let what = GpuEventKind::of(event.kind.bit(), event.kind.data());
+    GpuEvent {
+        gpu: gpu.identity().uuid.clone(),
+        what: what.expect("the model has the bits that are asked for"),
+        gpu_instance: None,
+        compute_instance: None,
     }
 }
 
@@ -110,6 +167,10 @@ impl GpuDriver for SimulatedDriver {
                 None => GpuSample::silent(Contact::Missing, &Fault::NotFound.to_string()),
             }
         })
+    }
+
+    fn follow(self: Arc<Self>, tell: UnboundedSender<GpuEvent>) {
+        self.0.listen(tell);
     }
 
     /// It answers from memory. A GPU that hangs is said to, instead of keeping anybody.

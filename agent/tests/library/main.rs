@@ -8,3 +8,5 @@ mod reader;
 mod recorded;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod watch;

@@ -1,7 +1,7 @@
 //! NVIDIA's own library, through `nvml-wrapper`: the only folder that names it.
 //!
 //! `sample` is one reading of one GPU, `pace` how often what of it is read, `raw` the calls that the wrapper
-//! lacks, `process` who has a GPU open.
+//! lacks, `process` who has a GPU open, `watch` the thread that waits for events.
 //!
 //! Handles are made anew for each reading, by UUID: an index changes when a GPU falls off the bus,
 //! and a handle from before a driver reload is worth nothing. One failing call costs that value.
@@ -10,7 +10,9 @@ mod pace;
 mod process;
 mod raw;
 mod sample;
+mod watch;
 
+use super::event::GpuEvent;
 use super::{DriverError, DriverFacts, GpuDriver};
 use leasehold_agent_core::sample::{Contact, GpuSample};
 use leasehold_common::ids::GpuUuid;
@@ -25,6 +27,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// The library as the driver installs it, found by the loader.
 pub const LIBRARY: &str = "libnvidia-ml.so.1";
@@ -177,6 +180,10 @@ impl GpuDriver for NvmlDriver {
 
     fn may_hang(&self) -> bool {
         true
+    }
+
+    fn follow(self: Arc<Self>, tell: UnboundedSender<GpuEvent>) {
+        watch::start(self, tell);
     }
 }
 

@@ -9,9 +9,12 @@
 )]
 
 use leasehold_agent_core::sample::{Fabric, FabricState, RemappedRows, SramErrors};
+use leasehold_common::ids::GpuUuid;
 use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::{Device, Nvml};
-use nvml_wrapper_sys::bindings::{nvmlEccSramErrorStatus_v1_t, nvmlGpuFabricInfo_v3_t};
+use nvml_wrapper_sys::bindings::{
+    nvmlEccSramErrorStatus_v1_t, nvmlEventData_t, nvmlEventSet_t, nvmlGpuFabricInfo_v3_t,
+};
 use std::ffi::{c_uint, c_ulonglong};
 
 /// The function behind a symbol, where the driver has it.
@@ -102,4 +105,84 @@ pub(super) fn fabric(nvml: &Nvml, gpu: &Device<'_>) -> Result<Fabric, NvmlError>
         status: info.status,
         health: info.healthSummary.into(),
     })
+}
+
+/// `nvmlDeviceGetSupportedEventTypes`, bits that the wrapper does not know among them.
+pub(super) fn supported_events(nvml: &Nvml, gpu: &Device<'_>) -> Result<u64, NvmlError> {
+    let call = symbol!(nvml, nvmlDeviceGetSupportedEventTypes);
+    let mut types: c_ulonglong = 0;
+    // SAFETY: the handle is of `nvml`, which outlives the call; the pointer is to a local.
+    nvml_try(unsafe { call(gpu.handle(), &raw mut types) })?;
+    Ok(types)
+}
+
+/// An event as NVML tells it.
+#[derive(Debug)]
+pub(super) struct RawEvent {
+    /// Its bit.
+    pub(super) kind: u64,
+    /// The number that comes with it.
+    pub(super) data: u64,
+    /// Of which GPU; absent where that has no UUID any more.
+    pub(super) gpu: Option<GpuUuid>,
+    pub(super) gpu_instance: Option<u32>,
+    pub(super) compute_instance: Option<u32>,
+}
+
+/// A set of events (`nvmlEventSet_t`): the wrapper's drops the instance ids, and is lost with any GPU that
+/// cannot be registered.
+pub(super) struct EventSet<'n> {
+    nvml: &'n Nvml,
+    set: nvmlEventSet_t,
+}
+
+impl<'n> EventSet<'n> {
+    /// `nvmlEventSetCreate`.
+    pub(super) fn new(nvml: &'n Nvml) -> Result<Self, NvmlError> {
+        let call = symbol!(nvml, nvmlEventSetCreate);
+        let mut set: nvmlEventSet_t = std::ptr::null_mut();
+        // SAFETY: the pointer is to a local.
+        nvml_try(unsafe { call(&raw mut set) })?;
+        Ok(Self { nvml, set })
+    }
+
+    /// `nvmlDeviceRegisterEvents`.
+    pub(super) fn register(&self, gpu: &Device<'_>, types: u64) -> Result<(), NvmlError> {
+        let call = symbol!(self.nvml, nvmlDeviceRegisterEvents);
+        // SAFETY: handle and set are of `nvml`, which outlives the call.
+        nvml_try(unsafe { call(gpu.handle(), types, self.set) })
+    }
+
+    /// `nvmlEventSetWait_v2`.
+    pub(super) fn wait(&self, timeout_ms: u32) -> Result<RawEvent, NvmlError> {
+        /// What NVML says where there is no instance.
+        const NONE: c_uint = c_uint::MAX;
+        let call = symbol!(self.nvml, nvmlEventSetWait_v2);
+        // SAFETY: integers and a pointer, for which zero is a value.
+        let mut data: nvmlEventData_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the set is of `nvml`, which outlives the call; the pointer is to a local.
+        nvml_try(unsafe { call(self.set, &raw mut data, timeout_ms) })?;
+        // SAFETY: NVML gave the handle, and `nvml` outlives it.
+        let gpu = unsafe { Device::new(data.device, self.nvml) };
+        let uuid = gpu.uuid().ok().and_then(|uuid| uuid.parse().ok());
+        Ok(RawEvent {
+            kind: data.eventType,
+            data: data.eventData,
+            gpu: uuid,
+            gpu_instance: (data.gpuInstanceId != NONE).then_some(data.gpuInstanceId),
+            compute_instance: (data.computeInstanceId != NONE).then_some(data.computeInstanceId),
+        })
+    }
+}
+
+impl Drop for EventSet<'_> {
+    fn drop(&mut self) {
+        if let Ok(call) = &self.nvml.lib().nvmlEventSetFree {
+            // SAFETY: the set was made by the same library and is not used any more.
+            let freed = nvml_try(unsafe { call(self.set) });
+            if let Err(e) = freed {
+                tracing::debug!(error = %e, "a set of events was not freed");
+            }
+        }
+    }
 }
