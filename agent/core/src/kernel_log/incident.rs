@@ -40,7 +40,7 @@ pub enum Witness {
 pub struct XidSighting {
     /// On which GPU.
     pub pci: PciAddress,
-    /// On which instance of it, where that was said.
+    /// On which instance of it, where that was said. NVML's 0xFFFFFFFF (`nvmlEventData_t`) says none.
     pub mig: Option<MigInstance>,
     /// Which XID.
     pub code: u32,
