@@ -2,7 +2,7 @@
 //!
 //! NVML's events lose XIDs when several come at once, the kernel's log loses lines when many come at
 //! once, and what both saw must not count twice: policies count. Two sightings of one XID on one GPU
-//! with less than a window between them are of one incident, whoever saw them and in whatever order
+//! with no more than a window between them are of one incident, whoever saw them and in whatever order
 //! they are told. So a GPU that repeats an XID every second has one long incident, not thousands.
 
 use super::pci::PciAddress;
@@ -256,6 +256,23 @@ mod tests {
         assert_eq!(seen, [Seen::New; 4]);
         assert_eq!(incidents.iter().count(), 4);
         assert_eq!(incidents.of(gpu(0x1b)).count(), 1);
+    }
+
+    #[test]
+    fn the_window_itself_is_still_one_incident_in_either_order() {
+        let (early, late) = (line(79, 0), event(79, 5));
+        let later = XidSighting {
+            at: late.at + Span::from_millis(1),
+            ..late
+        };
+        for (pair, incidents) in [
+            ([early, late], 1),
+            ([late, early], 1),
+            ([early, later], 2),
+            ([later, early], 2),
+        ] {
+            assert_eq!(told(pair).0.iter().count(), incidents, "{pair:?}");
+        }
     }
 
     #[test]
