@@ -30,6 +30,7 @@ pub mod clock;
 pub mod disk;
 pub mod gpu;
 pub mod host;
+pub mod kernel_log;
 pub mod opening;
 pub mod probe;
 pub mod settings;

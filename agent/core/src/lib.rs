@@ -7,6 +7,8 @@
 //!
 //!   one reading of a GPU ─► verdict::health ─► publish::due ─► health/<node>, or silence
 //!                        └► meter            ─► GPU time and energy of each lease
+//!
+//!   bytes of the kernel's log ─► kernel_log ─► XIDs, each once, also where NVML saw it too
 //! ```
 //!
 //! Invariants, each with a property test:
@@ -21,6 +23,7 @@
 
 pub mod environment;
 pub mod grants;
+pub mod kernel_log;
 pub mod meter;
 pub mod publish;
 pub mod sample;
