@@ -5,14 +5,15 @@ use crate::inventory::{ACCOUNTS, DUO, node_name, sku};
 use crate::rng::Rng;
 use crate::scheduler::Answer;
 use leasehold_common::api::{
-    AdmitNodes, CreateLease, CreateMaintenance, EndLease, ProblemCode, ReplaceNode, RollbackPolicy,
-    SetPolicy, SetPowerBudget, ShrinkLease, WantedStep,
+    AdmitNodes, CreateLease, CreateMaintenance, EndLease, ExtendLease, ProblemCode, ReplaceNode,
+    RollbackPolicy, SetPolicy, SetPowerBudget, ShrinkLease, WantedStep,
 };
+use leasehold_common::class::Side;
 use leasehold_common::ids::{IdempotencyKey, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, Shape};
-use leasehold_common::policy::Policy;
+use leasehold_common::policy::{Granularity, Isolation, Policy, Share};
 use leasehold_common::time::{Span, Timestamp};
-use leasehold_common::topology::Locality;
+use leasehold_common::topology::{Locality, Prefix};
 use leasehold_core::RequestId;
 use leasehold_core::command::{Command, View, Write};
 use std::collections::BTreeMap;
@@ -143,7 +144,14 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
             },
         ),
         56..60 => Command::CommitLease(some(rng)),
-        60..75 => Command::EndLease(
+        60..65 => Command::ExtendLease(
+            some(rng),
+            ExtendLease {
+                length: Some(Span::from_mins(*rng.pick(&[1, 20, 300]))),
+                until: None,
+            },
+        ),
+        65..75 => Command::EndLease(
             some(rng),
             EndLease {
                 now: rng.chance(500),
@@ -169,10 +177,7 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
 fn house(rng: &mut Rng, nodes: usize, now: Timestamp) -> Command {
     match rng.below(5) {
         0 => Command::SetPolicy(SetPolicy {
-            policy: Policy {
-                turnaround: Span::from_mins(*rng.pick(&[0, 5, 10, 20])),
-                ..Policy::default()
-            },
+            policy: policy(rng),
             why: None,
         }),
         1 => Command::RollbackPolicy(RollbackPolicy {
@@ -202,6 +207,30 @@ fn house(rng: &mut Rng, nodes: usize, now: Timestamp) -> Command {
     }
 }
 
+/// A policy of few rules, some of them about cleaning and sides. None lets accounts be together on a node:
+/// then every two that are is a fault.
+fn policy(rng: &mut Rng) -> Policy {
+    let apart = Isolation {
+        granularity: *rng.pick(&[Granularity::Node, Granularity::Domain]),
+        mig_colocation: false,
+    };
+    let rate = u32::try_from(1 + rng.below(4)).unwrap_or(1);
+    let washes = rng.chance(300);
+    let floor = rng.chance(300).then(|| Share {
+        side: *rng.pick(&[Side::Internal, Side::Tenant]),
+        sku: sku(DUO),
+        domains: None,
+        nodes: Some(u32::try_from(rng.below(3)).unwrap_or(0)),
+    });
+    Policy {
+        turnaround: Span::from_mins(*rng.pick(&[0, 5, 10, 20])),
+        isolation: [(sku(DUO), apart)].into(),
+        sanitising_per_hour: washes.then(|| (Prefix::cell(), rate)).into_iter().collect(),
+        floors: floor.into_iter().collect(),
+        ..Policy::default()
+    }
+}
+
 /// The inventory with one node elsewhere.
 fn moved(rng: &mut Rng, nodes: usize) -> leasehold_common::api::ImportNodes {
     let mut import = crate::inventory::import(nodes);
@@ -214,9 +243,30 @@ fn lease(rng: &mut Rng, now: Timestamp) -> CreateLease {
     let (name, _, classes, _) = rng.pick(&ACCOUNTS);
     let class = *rng.pick(classes);
     let count = u32::try_from(rng.below(3) + 1).unwrap_or(1);
-    let shape = match rng.below(5) {
-        0..2 => Shape::nodes(count),
-        2 => {
+    let mut within = *rng.pick(&Locality::ALL);
+    let shape = match rng.below(10) {
+        0..3 => Shape::nodes(count),
+        3 => Shape::Nodes {
+            count: count + 1,
+            at_least: Some(count),
+            spares: 0,
+            whole: None,
+        },
+        4 => {
+            within = within.max(Locality::Rack);
+            Shape::Nodes {
+                count,
+                at_least: None,
+                spares: 0,
+                whole: Some(Locality::Rack),
+            }
+        }
+        5 => Shape::Unit {
+            prefix: (*rng.pick(&["h1/r1/k0", "h1/r1"]))
+                .parse()
+                .expect("a valid place"),
+        },
+        6..8 => {
             let name = *rng.pick(&["1g.18gb", "2g.35gb", "3g.71gb"]);
             Shape::slices([(name.parse().expect("a valid profile"), count)])
         }
@@ -233,12 +283,12 @@ fn lease(rng: &mut Rng, now: Timestamp) -> CreateLease {
         class,
         shape,
         sku: sku(DUO),
-        within: *rng.pick(&Locality::ALL),
+        within,
         start,
         length: (!is_open).then(|| Span::from_mins(minutes)),
         until: None,
         host: None,
-        gpu_cap_watts: None,
+        gpu_cap_watts: rng.chance(100).then_some(300),
         hold: rng.chance(80).then(|| Span::from_mins(*rng.pick(&[1, 10]))),
         name: None,
     }

@@ -36,8 +36,8 @@ pub struct Agent {
     pub lie: Option<Lie>,
     /// Who has access to what: environment files, for want of fences.
     pub access: BTreeMap<LeaseId, BTreeSet<Device>>,
-    /// Leases it has just ended, and when by its clock.
-    pub ended: Vec<(LeaseId, Timestamp)>,
+    /// Leases it has just ended, when by its clock, and the end that it had last been told.
+    pub ended: Vec<(LeaseId, Timestamp, Option<Timestamp>)>,
     /// That a grant names a GPU which another lease has at that time.
     pub overlap: Option<String>,
     gpus: BTreeSet<GpuUuid>,
@@ -66,6 +66,8 @@ struct Process {
     received: Option<BTreeMap<LeaseId, SealedGrant>>,
     seen: Seen,
     steps: VecDeque<Step>,
+    /// The end of each lease as it was when its grants were last read.
+    told: BTreeMap<LeaseId, Option<Timestamp>>,
     said: Said,
 }
 
@@ -134,6 +136,7 @@ impl Agent {
             received: None,
             seen: None,
             steps: VecDeque::new(),
+            told: BTreeMap::new(),
             said: Said::default(),
         });
     }
@@ -216,6 +219,10 @@ impl Agent {
             gpus: &gpus,
             occupied: &occupied,
         };
+        let live = process.book.live();
+        process
+            .told
+            .extend(live.map(|(lease, entry)| (lease, entry.grant().access_end)));
         process.steps = decide(&mut process.book, process.received.as_ref(), &facts, clock).into();
     }
 
@@ -233,7 +240,8 @@ impl Agent {
             }
             Some(Step::RemoveEnv(lease)) => {
                 self.access.remove(&lease);
-                self.ended.push((lease, clock));
+                let told = process.told.get(&lease).copied().flatten();
+                self.ended.push((lease, clock, told));
             }
             Some(Step::Retire(lease)) => self.disk.retire(&process.book, lease),
         }

@@ -163,7 +163,12 @@ impl World {
         agent.run(&mut self.store, self.now, budget)?;
         let ended = std::mem::take(&mut agent.ended);
         // A store from the past does not know of ends that agents have been told.
-        for (lease, clock) in ended.into_iter().filter(|_| !self.ledger.is_suspended()) {
+        // And who was not reached in time does not know of an extension: it ends what it was told of.
+        let early = ended.into_iter().filter(|(_, clock, told)| {
+            let is_due = told.is_some_and(|end| end <= *clock);
+            !self.ledger.is_suspended() && !is_due
+        });
+        for (lease, clock, _) in early {
             not_ended_early(&self.store, &agent.name, lease, clock)?;
         }
         match &agent.overlap {
