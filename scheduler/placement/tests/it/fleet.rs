@@ -5,7 +5,7 @@ use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, Shape};
 use leasehold_common::node::{NodeState, Owner};
 use leasehold_common::policy::Share;
-use leasehold_common::sku::Sku;
+use leasehold_common::sku::{Sku, SkuCatalogue};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::Locality;
 use leasehold_placement::checker;
@@ -82,6 +82,14 @@ pub fn share(side: Side, sku: &str, domains: Option<u32>, nodes: Option<u32>) ->
     }
 }
 
+/// The same for GB200.
+pub fn gb200(request: Request) -> Request {
+    Request {
+        sku: "gb200".parse().unwrap(),
+        ..request
+    }
+}
+
 /// The account and class of each side that stories use.
 pub fn of(side: Side, request: Request) -> Request {
     let (account, class) = match side {
@@ -123,6 +131,17 @@ impl Twice {
             let path = format!("hall-b/row-1/nvl-{}/d0", n / trays);
             fleet.admit(n, spec(&path, "gb200", 4));
         }
+        fleet
+    }
+
+    /// Racks of which each is a domain of three trays, as many as their SKU says.
+    pub fn nvl_of_three(racks: u32) -> Self {
+        let mut fleet = Self::nvl(racks, 3);
+        let known = SkuCatalogue::built_in();
+        fleet.describe(Sku {
+            nodes_per_domain: 3,
+            ..known.get(&"gb200".parse().unwrap()).unwrap().clone()
+        });
         fleet
     }
 

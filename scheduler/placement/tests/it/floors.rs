@@ -1,29 +1,10 @@
 //! Floors and ceilings, as stories: what counts as kept, and what as taken.
 
-use crate::fleet::{POLICY, Twice, asks, hour, of, share};
+use crate::fleet::{POLICY, Twice, asks, gb200, hour, of, share};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::Shape;
-use leasehold_common::sku::{Sku, SkuCatalogue};
 use leasehold_placement::{Booking, Policy, Request, plan};
-
-fn gb200(request: Request) -> Request {
-    Request {
-        sku: "gb200".parse().unwrap(),
-        ..request
-    }
-}
-
-/// Domains of three trays, as many as their SKU says.
-fn of_three(racks: u32) -> Twice {
-    let mut fleet = Twice::nvl(racks, 3);
-    let known = SkuCatalogue::built_in();
-    fleet.describe(Sku {
-        nodes_per_domain: 3,
-        ..known.get(&"gb200".parse().unwrap()).unwrap().clone()
-    });
-    fleet
-}
 
 /// Nodes that nobody has until an hour.
 fn maintenance(fleet: &mut Twice, nodes: &[u32], until: u64) {
@@ -48,7 +29,7 @@ fn is_placed(fleet: &Twice, request: &Request, policy: &Policy) -> bool {
 
 #[test]
 fn a_domain_that_lacks_a_tray_is_no_whole_one_that_a_floor_counts() {
-    let mut fleet = of_three(2);
+    let mut fleet = Twice::nvl_of_three(2);
     let policy = Policy {
         floors: vec![share(Side::Internal, "gb200", Some(1), None)],
         ..POLICY
@@ -64,7 +45,7 @@ fn a_domain_that_lacks_a_tray_is_no_whole_one_that_a_floor_counts() {
 
 #[test]
 fn what_is_in_maintenance_uses_up_no_ceiling_and_is_kept_for_nobody() {
-    let mut fleet = of_three(3);
+    let mut fleet = Twice::nvl_of_three(3);
     let ceiling = Policy {
         ceilings: vec![share(Side::Internal, "gb200", None, Some(6))],
         ..POLICY

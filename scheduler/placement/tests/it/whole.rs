@@ -1,31 +1,12 @@
 //! Whole units: domains and racks that are taken to their last node, as stories.
 
-use crate::fleet::{POLICY, Twice, asks, hour, of};
+use crate::fleet::{POLICY, Twice, asks, gb200, hour, of};
 use crate::stories::told;
 use leasehold_common::class::Side;
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::lease::Shape;
-use leasehold_common::sku::{Sku, SkuCatalogue};
 use leasehold_common::topology::Locality;
 use leasehold_placement::{Gang, NodeCondition, Request, plan, shrink};
-
-/// Racks of which each is a domain of three trays, as their SKU says.
-fn nvl(racks: u32) -> Twice {
-    let mut fleet = Twice::nvl(racks, 3);
-    let known = SkuCatalogue::built_in();
-    fleet.describe(Sku {
-        nodes_per_domain: 3,
-        ..known.get(&"gb200".parse().unwrap()).unwrap().clone()
-    });
-    fleet
-}
-
-fn gb200(request: Request) -> Request {
-    Request {
-        sku: "gb200".parse().unwrap(),
-        ..request
-    }
-}
 
 fn whole(count: u32, level: Locality) -> Request {
     gb200(asks(Shape::Nodes {
@@ -38,7 +19,7 @@ fn whole(count: u32, level: Locality) -> Request {
 
 #[test]
 fn whole_domains_go_past_one_in_which_somebody_has_a_gpu() {
-    let mut fleet = nvl(3);
+    let mut fleet = Twice::nvl_of_three(3);
     fleet.lease_on(4, 1, &gb200(asks(Shape::gpus(1))));
     // A gang that may stand anywhere goes where domains are broken already.
     let anywhere = plan(&fleet.cell, &gb200(asks(Shape::nodes(6))), &POLICY, hour(0));
@@ -54,7 +35,7 @@ fn whole_domains_go_past_one_in_which_somebody_has_a_gpu() {
 
 #[test]
 fn whole_domains_wait_for_the_last_lease_in_one_and_a_count_that_is_no_multiple_never_fits() {
-    let mut fleet = nvl(3);
+    let mut fleet = Twice::nvl_of_three(3);
     fleet.lease_on(4, 1, &gb200(asks(Shape::gpus(1))));
     let all = plan(&fleet.cell, &whole(9, Locality::Domain), &POLICY, hour(0));
     insta::assert_snapshot!(told(all.why()), @r"
@@ -77,7 +58,7 @@ fn whole_domains_wait_for_the_last_lease_in_one_and_a_count_that_is_no_multiple_
 
 #[test]
 fn a_domain_that_lacks_a_tray_or_has_a_sick_one_is_not_let_whole() {
-    let mut fleet = nvl(2);
+    let mut fleet = Twice::nvl_of_three(2);
     let condition = NodeCondition {
         silent: true,
         ..*fleet.cell.condition(NodeIndex(1)).unwrap()
