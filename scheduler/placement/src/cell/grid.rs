@@ -29,6 +29,8 @@ pub(crate) struct Grid {
     units: Vec<Place>,
     /// The domain each node stands in, by node index.
     of_node: Vec<Option<UnitId>>,
+    /// By unit number: the unit itself where it has a budget, or the smallest above it that has one.
+    bounded_at: Vec<Option<UnitId>>,
     /// How many units have a budget.
     bounded: u32,
     /// Whether any of them is a domain: then nodes of one rack need not have the same budgets above them.
@@ -38,6 +40,7 @@ pub(crate) struct Grid {
 #[derive(Debug, Clone)]
 struct Place {
     prefix: Prefix,
+    level: Locality,
     parent: Option<UnitId>,
     /// Whole nodes below it that nobody has, by kind.
     idle: Vec<(Idle, u32)>,
@@ -64,6 +67,11 @@ impl Grid {
 
     pub(crate) fn prefix(&self, unit: UnitId) -> &Prefix {
         &self.units[unit.0 as usize].prefix
+    }
+
+    /// Of which size a unit is.
+    pub(crate) fn level(&self, unit: UnitId) -> Locality {
+        self.units[unit.0 as usize].level
     }
 
     /// Whether nodes of one rack can have different budgets above them.
@@ -169,8 +177,11 @@ impl Grid {
 
     /// A unit and all above it that have a budget.
     pub(crate) fn bounded_above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + '_ {
-        std::iter::successors(Some(unit), |unit| self.units[unit.0 as usize].parent)
-            .filter(|unit| self.book.bound(*unit).is_some())
+        let bounded_at = |unit: UnitId| self.bounded_at[unit.0 as usize];
+        std::iter::successors(bounded_at(unit), move |unit| {
+            let above = self.units[unit.0 as usize].parent?;
+            bounded_at(above)
+        })
     }
 
     /// A unit and all above it.
@@ -193,9 +204,12 @@ impl Grid {
         }
         let parent = prefix.parent().map(|above| self.unit(&above));
         let id = self.book.add_unit(parent);
+        let above = parent.and_then(|above| self.bounded_at[above.0 as usize]);
+        self.bounded_at.push(above);
         self.ids.insert(prefix.clone(), id);
         self.units.push(Place {
             prefix: prefix.clone(),
+            level: prefix.level(),
             parent,
             idle: Vec::new(),
             pools: Vec::new(),
@@ -214,6 +228,13 @@ impl Grid {
         match budget {
             Some(budget) => self.book.set_budget(unit, budget, booked),
             None => self.book.clear_budget(unit),
+        }
+        // Units are numbered from the top.
+        for (at, id) in (0..self.units.len()).zip(0..) {
+            let has_one = self.book.bound(UnitId(id)).is_some();
+            let above = self.units[at].parent;
+            let above = above.and_then(|above| self.bounded_at[above.0 as usize]);
+            self.bounded_at[at] = if has_one { Some(UnitId(id)) } else { above };
         }
         self.bounded = u32::try_from(self.book.bounded().count()).unwrap_or(u32::MAX);
         let mut bounded = self.book.bounded().map(|unit| self.prefix(unit));

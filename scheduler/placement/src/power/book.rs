@@ -4,7 +4,7 @@ use super::budget::{Budget, Peak, first_start, fits, headroom, shortage};
 use super::minutes::{Lasting, Minute, Minutes};
 use super::profile::Profile;
 use leasehold_common::units::MilliWatts;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A unit's number in its [`PowerBook`], counted from 0 in the order the units were added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,8 +49,9 @@ pub struct PowerBook {
     now: Minute,
     /// What is much for one node: units that may not have as much left are watched.
     much: MilliWatts,
-    /// Those units.
-    tight: BTreeSet<UnitId>,
+    /// Those units in order, each with what a look at it found: most questions about it are answered by
+    /// that, without going to the unit.
+    tight: Vec<Tight>,
     /// Those that became so, or are so no longer, since somebody asked.
     turned: Vec<UnitId>,
 }
@@ -71,6 +72,15 @@ struct Unit {
     parent: Option<UnitId>,
     /// Absent without a budget, as most are.
     bound: Option<Box<Bound>>,
+}
+
+/// A unit that may have less left than one node draws.
+#[derive(Debug, Clone, Copy)]
+struct Tight {
+    unit: UnitId,
+    /// As in [`Bound`].
+    least: MilliWatts,
+    most: (MilliWatts, Minute),
 }
 
 #[derive(Debug, Clone)]
@@ -173,7 +183,8 @@ impl PowerBook {
     /// Takes a unit's budget away, and the profile kept for it.
     pub fn clear_budget(&mut self, unit: UnitId) {
         self.units[unit.as_usize()].bound = None;
-        if self.tight.remove(&unit) {
+        if let Ok(at) = self.tight_at(unit) {
+            self.tight.remove(at);
             self.turned.push(unit);
         }
     }
@@ -207,12 +218,31 @@ impl PowerBook {
 
     /// The units that may have less left than one node draws, in order.
     pub fn tight(&self) -> impl Iterator<Item = UnitId> {
-        self.tight.iter().copied()
+        self.tight.iter().map(|tight| tight.unit)
+    }
+
+    /// Those of the tight units that do not allow so much more in all of `minutes`, in order.
+    pub fn short(&self, power: MilliWatts, minutes: Minutes) -> impl Iterator<Item = UnitId> {
+        let is_to_come = minutes.from >= self.now;
+        let short = self.tight.iter().filter(move |tight| {
+            let (most, at) = tight.most;
+            if power <= tight.least && is_to_come {
+                return false;
+            }
+            let is_asked = minutes.from <= at && at < minutes.to;
+            (is_asked && power > most) || !self.allows(tight.unit, power, minutes)
+        });
+        short.map(|tight| tight.unit)
     }
 
     /// Whether a unit may have less left than one node draws.
     pub fn is_tight(&self, unit: UnitId) -> bool {
-        self.tight.contains(&unit)
+        self.tight_at(unit).is_ok()
+    }
+
+    /// Where a unit stands among the tight ones, or would.
+    fn tight_at(&self, unit: UnitId) -> Result<usize, usize> {
+        self.tight.binary_search_by_key(&unit, |tight| tight.unit)
     }
 
     /// The units that became tight, or are so no longer, since this was last asked.
@@ -248,13 +278,23 @@ impl PowerBook {
     fn look(&mut self, unit: UnitId) {
         if let Some(bound) = &mut self.units[unit.as_usize()].bound {
             bound.look(self.now);
-            let has_turned = if bound.least < self.much {
-                self.tight.insert(unit)
-            } else {
-                self.tight.remove(&unit)
+            let found = Tight {
+                unit,
+                least: bound.least,
+                most: bound.most,
             };
-            if has_turned {
-                self.turned.push(unit);
+            let is_tight = bound.least < self.much;
+            match (self.tight_at(unit), is_tight) {
+                (Ok(at), true) => self.tight[at] = found,
+                (Err(at), true) => {
+                    self.tight.insert(at, found);
+                    self.turned.push(unit);
+                }
+                (Ok(at), false) => {
+                    self.tight.remove(at);
+                    self.turned.push(unit);
+                }
+                (Err(_), false) => {}
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::plan::ask::Need;
 use crate::power::{Load, Shortage, UnitId, headroom};
 use leasehold_common::ids::NodeIndex;
 use leasehold_common::node_set::NodeSet;
+use leasehold_common::topology::Locality;
 use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
 
@@ -55,15 +56,22 @@ impl Limits<'_> {
         if !self.is_powered || need == MilliWatts::ZERO {
             return short;
         }
-        let all = (need > grid.book().much()).then(|| grid.book().bounded());
-        let tight = all.is_none().then(|| grid.book().tight());
-        // Units stand behind those that they are in.
-        for unit in all.into_iter().flatten().chain(tight.into_iter().flatten()) {
-            if !grid.book().allows(unit, need, self.minutes) {
-                let mut above = grid.above(unit);
-                if !above.any(|above| short.binary_search(&above).is_ok()) {
-                    short.push(unit);
-                }
+        let (book, minutes) = (grid.book(), self.minutes);
+        let is_much = need > book.much();
+        let all = book
+            .bounded()
+            .filter(|unit| !book.allows(*unit, need, minutes));
+        let all = is_much.then_some(all).into_iter().flatten();
+        let tight = (!is_much).then(|| book.short(need, minutes));
+        // Units stand behind those that they are in. Those of one size are in none of each other.
+        let mut levels: Option<Locality> = None;
+        for unit in all.chain(tight.into_iter().flatten()) {
+            let level = grid.level(unit);
+            let mut above = grid.bounded_above(unit).skip(1);
+            let may_nest = levels.is_some_and(|largest| largest > level);
+            if !may_nest || !above.any(|above| short.binary_search(&above).is_ok()) {
+                short.push(unit);
+                levels = Some(levels.map_or(level, |largest| largest.max(level)));
             }
         }
         short
