@@ -31,6 +31,8 @@ pub(crate) struct Grid {
     of_node: Vec<Option<UnitId>>,
     /// By unit number: the unit itself where it has a budget, or the smallest above it that has one.
     bounded_at: Vec<Option<UnitId>>,
+    /// By unit number: which of the units that have a budget it is.
+    rank: Vec<u32>,
     /// How many units have a budget.
     bounded: u32,
     /// Whether any of them is a domain: then nodes of one rack need not have the same budgets above them.
@@ -184,6 +186,16 @@ impl Grid {
         })
     }
 
+    /// How many units have a budget.
+    pub(crate) const fn bounded(&self) -> u32 {
+        self.bounded
+    }
+
+    /// Which of the units that have a budget one of them is.
+    pub(crate) fn rank(&self, unit: UnitId) -> u32 {
+        self.rank[unit.0 as usize]
+    }
+
     /// A unit and all above it.
     pub(crate) fn above(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + use<'_> {
         std::iter::successors(Some(unit), |unit| self.units[unit.0 as usize].parent)
@@ -230,8 +242,13 @@ impl Grid {
             None => self.book.clear_budget(unit),
         }
         // Units are numbered from the top.
+        let mut ranks = 0..;
+        self.rank.resize(self.units.len(), 0);
         for (at, id) in (0..self.units.len()).zip(0..) {
             let has_one = self.book.bound(UnitId(id)).is_some();
+            if has_one {
+                self.rank[at] = ranks.next().unwrap_or_default();
+            }
             let above = self.units[at].parent;
             let above = above.and_then(|above| self.bounded_at[above.0 as usize]);
             self.bounded_at[at] = if has_one { Some(UnitId(id)) } else { above };

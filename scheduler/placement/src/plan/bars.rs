@@ -29,7 +29,7 @@ pub(super) fn count(ask: &Ask<'_>, limits: &mut Limits<'_>, tally: &mut Tally) {
         let mut is_any = limits.may_reserve();
         for gpus in ask.sizes() {
             let need = ask.sku.map(|(sku, _)| limits.envelope_on(sku, gpus));
-            let short = limits.short_units(need.unwrap_or_default());
+            let short = limits.short_units(need.unwrap_or_default()).to_vec();
             is_any |= !short.is_empty();
             for group in Group::ALL.into_iter().filter(|g| g.may_serve(ask.side)) {
                 count_idle(ask, limits, (group, gpus), &short, &mut bars);

@@ -100,6 +100,7 @@ fn broken(
 fn plan_small(ask: &Ask<'_>, policy: &Policy) -> Decision {
     let mut tally = Tally::take(ask);
     let mut limits = Limits::new(*ask, policy);
+    limits.look_for_short();
     let found = small_place(ask, &tally, &mut limits);
     bars::count(ask, &mut limits, &mut tally);
     debug_assert_eq!(

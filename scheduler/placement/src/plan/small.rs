@@ -192,6 +192,9 @@ pub(super) fn enter_parts(
         let mut entered = 0;
         for (_, node) in enough {
             let (known, stance) = ask.look(*node);
+            if limits.bar(*node, stance).is_some() {
+                continue;
+            }
             let verdict = judge(known, stance, ask);
             entered += u32::from(enter(ask, *node, stance, &verdict, limits, podium));
             if entered as usize > RUNNERS_UP {

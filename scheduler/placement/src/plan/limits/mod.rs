@@ -68,8 +68,27 @@ pub(super) struct Limits<'a> {
     spent: BTreeMap<UnitId, MilliWatts>,
     /// Watts left before that, in units where more than what is surely left was asked about.
     left: BTreeMap<UnitId, MilliWatts>,
+    /// Units that are short of this for one node, where that was looked up.
+    short: Option<Short>,
     /// Whether anything was in the way of anybody.
     pub(super) met: bool,
+}
+
+/// Units whose budgets are in the way of one node.
+#[derive(Debug, Clone)]
+struct Short {
+    /// That draws so much.
+    need: MilliWatts,
+    /// Those that stand in none of the others, in order.
+    units: Vec<UnitId>,
+    /// The same, by their ranks among the units that have a budget: a bit each.
+    is_one: Vec<u64>,
+}
+
+impl Short {
+    fn has(&self, rank: u32) -> bool {
+        self.is_one[rank as usize / 64] >> (rank % 64) & 1 == 1
+    }
 }
 
 impl<'a> Limits<'a> {
@@ -85,6 +104,7 @@ impl<'a> Limits<'a> {
             entered: BTreeSet::new(),
             spent: BTreeMap::new(),
             left: BTreeMap::new(),
+            short: None,
             met: false,
             ask,
         }
@@ -136,6 +156,7 @@ impl<'a> Limits<'a> {
         ask.cap = Some(cap);
         Self {
             ask,
+            short: None,
             ..self.clone()
         }
     }
@@ -145,6 +166,7 @@ impl<'a> Limits<'a> {
         Self {
             minutes,
             left: BTreeMap::new(),
+            short: None,
             ..self
         }
     }
@@ -306,6 +328,7 @@ impl<'a> Limits<'a> {
             entered,
             spent,
             left,
+            short: None,
             met: self.met,
         }
     }

@@ -1,6 +1,6 @@
 //! Watts: what budgets leave, for one node and for many together.
 
-use super::Limits;
+use super::{Limits, Short};
 use crate::cell::{SkuId, Stance, envelope, envelope_of_parts};
 use crate::plan::ask::Need;
 use crate::power::{Load, Shortage, UnitId, headroom};
@@ -18,6 +18,12 @@ impl Limits<'_> {
         let need = self.envelope(stance);
         let grid = self.ask.cell.grid();
         let mut units = grid.bounded_above(grid.unit_of(node));
+        if let Some(short) = &self.short
+            && short.need == need
+            && self.spent.is_empty()
+        {
+            return units.any(|unit| short.has(grid.rank(unit)));
+        }
         units.any(|unit| !self.allows(unit, need))
     }
 
@@ -49,10 +55,30 @@ impl Limits<'_> {
     }
 
     /// Where a budget is in the way of `need` more, as far as it is in the way of one node: no unit of them
-    /// is in another.
-    pub(in crate::plan) fn short_units(&mut self, need: MilliWatts) -> Vec<UnitId> {
+    /// is in another. What was found stands for as long as nothing is taken.
+    pub(in crate::plan) fn short_units(&mut self, need: MilliWatts) -> &[UnitId] {
+        let known = self.short.take().filter(|short| short.need == need);
+        let short = known.unwrap_or_else(|| self.find_short(need));
+        &self.short.insert(short).units
+    }
+
+    /// Looks up where budgets are in the way of one node, where one node is asked for and every one would draw
+    /// the same: then each that is looked at is a few bits.
+    pub(in crate::plan) fn look_for_short(&mut self) {
+        let draws_alike = matches!(self.ask.need, Need::Gpus(_) | Need::Slices(_));
+        if let Some((sku, _)) = self.ask.sku.filter(|_| draws_alike && self.is_powered) {
+            let need = self.envelope_on(sku, self.ask.largest);
+            self.short_units(need);
+        }
+    }
+
+    fn find_short(&self, need: MilliWatts) -> Short {
         let grid = self.ask.cell.grid();
-        let mut short: Vec<UnitId> = Vec::new();
+        let mut short = Short {
+            need,
+            units: Vec::new(),
+            is_one: vec![0; grid.bounded() as usize / 64 + 1],
+        };
         if !self.is_powered || need == MilliWatts::ZERO {
             return short;
         }
@@ -69,8 +95,10 @@ impl Limits<'_> {
             let level = grid.level(unit);
             let mut above = grid.bounded_above(unit).skip(1);
             let may_nest = levels.is_some_and(|largest| largest > level);
-            if !may_nest || !above.any(|above| short.binary_search(&above).is_ok()) {
-                short.push(unit);
+            if !may_nest || !above.any(|above| short.has(grid.rank(above))) {
+                let rank = grid.rank(unit);
+                short.is_one[rank as usize / 64] |= 1 << (rank % 64);
+                short.units.push(unit);
                 levels = Some(levels.map_or(level, |largest| largest.max(level)));
             }
         }
