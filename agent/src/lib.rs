@@ -26,6 +26,7 @@
 
 pub mod agent;
 pub mod channel;
+pub mod check;
 pub mod clock;
 pub mod disk;
 pub mod gpu;

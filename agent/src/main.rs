@@ -62,6 +62,22 @@ struct Daemon {
 enum Command {
     /// Take one complete reading of this host's GPUs and print it. Writes nothing, needs no etcd.
     Probe(Probe),
+    /// Say whether this host's GPUs can be let: exit code 0 for all, 1 where something is to be looked at, 2
+    /// where something cannot be let, with a line for each finding. Writes nothing, needs no etcd.
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// The NVML library, by name or path.
+    #[arg(long, value_name = "PATH", default_value = LIBRARY)]
+    nvml: PathBuf,
+    /// How many GPUs there should be; otherwise as many as the driver finds.
+    #[arg(long, value_name = "N")]
+    gpus: Option<u32>,
+    /// How long one call to the driver may take.
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    timeout: Span,
 }
 
 #[derive(Debug, Args)]
@@ -98,20 +114,33 @@ fn main() -> ExitCode {
     let outcome = runtime.context("start the runtime").and_then(|runtime| {
         let outcome = runtime.block_on(async {
             match cli.command {
-                Some(Command::Probe(args)) => print_probe(&args).await,
-                None => run(&cli.daemon).await,
+                Some(Command::Probe(args)) => print_probe(&args).await.map(success),
+                Some(Command::Check(args)) => Ok(print_check(&args).await),
+                None => run(&cli.daemon).await.map(success),
             }
         });
         runtime.shutdown_timeout(SHUTDOWN_MAX);
         outcome
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) => {
             eprintln!("leasehold-agent: {e:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+const fn success((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+async fn print_check(args: &Check) -> ExitCode {
+    let driver = Arc::new(NvmlDriver::new(&args.nvml));
+    let probed = probe(driver, &LinuxHost, args.timeout.std()).await;
+    let check = leasehold_agent::check::Check::of(&probed, args.gpus);
+    print!("{check}");
+    ExitCode::from(check.grade.code())
 }
 
 async fn print_probe(args: &Probe) -> anyhow::Result<()> {

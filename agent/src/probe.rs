@@ -5,6 +5,7 @@ use crate::gpu::{DriverError, GpuDriver, Inventory};
 use crate::host::{Host, HostFacts};
 use leasehold_agent_core::sample::{GpuSample, RemappedRows};
 use leasehold_agent_core::verdict::judge;
+use leasehold_common::ids::GpuUuid;
 use leasehold_common::node::{CpuInfo, GpuInfo, HealthReason, Reading, Verdict};
 use leasehold_common::units::{Bytes, MilliWatts};
 use serde::Serialize;
@@ -157,6 +158,35 @@ pub async fn probe(
 }
 
 impl Probe {
+    /// How many GPUs the driver finds.
+    pub const fn count(&self) -> u32 {
+        self.driver.count
+    }
+
+    /// The driver's version, where it tells.
+    pub fn driver(&self) -> Option<&str> {
+        self.driver.version.as_deref()
+    }
+
+    /// GPUs that nobody can identify, by index, with why.
+    pub fn unidentified(&self) -> impl Iterator<Item = (u32, &str)> {
+        let all = self.unidentified.iter();
+        all.map(|gpu| (gpu.index, gpu.error.as_str()))
+    }
+
+    /// What was made of each GPU: its index, which it is, the verdict and why.
+    pub fn verdicts(&self) -> impl Iterator<Item = (u32, &GpuUuid, Verdict, &[HealthReason])> {
+        let all = self.gpus.iter();
+        all.map(|gpu| {
+            (
+                gpu.info.index,
+                &gpu.info.uuid,
+                gpu.verdict,
+                &gpu.reasons[..],
+            )
+        })
+    }
+
     /// As columns, for people.
     pub fn table(&self) -> String {
         let header = [

@@ -1,6 +1,8 @@
 //! `leasehold-agent probe`, as a process.
 
-use leasehold_gpu_sim::{Call, Change, Fault, NodeSpec, RemappedRows, Scenario, Slot};
+use leasehold_gpu_sim::{
+    Call, Change, Fault, NodeSpec, RecoveryAction, RemappedRows, Scenario, Slot,
+};
 use nvml_sim::install;
 use serde_json::json;
 use std::path::Path;
@@ -93,6 +95,59 @@ fn every_signal_comes_through_the_library_or_is_said_not_to_be_there() {
     let table = String::from_utf8(probe(&library, &[]).stdout).unwrap();
     assert!(table.contains("4 pending"), "{table}");
     assert!(table.contains("17/18"), "{table}");
+}
+
+fn check(library: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_leasehold-agent"))
+        .arg("check")
+        .arg("--nvml")
+        .arg(library)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn a_check_says_by_its_exit_code_whether_a_host_can_be_let() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = install(folder.path(), &h200()).unwrap();
+    let (code, text) = check(&library, &["--gpus", "8"]);
+    assert_eq!((code, text.lines().count()), (0, 1), "{text}");
+    assert!(
+        text.starts_with("ok: 8 GPUs can be let, driver 580."),
+        "{text}"
+    );
+    let (code, text) = check(&library, &["--gpus", "9"]);
+    assert_eq!(code, 2);
+    assert_eq!(text, "node: the driver finds 8 GPUs, 9 are expected\n");
+
+    let folder = tempfile::tempdir().unwrap();
+    let sick = h200()
+        .then(Change::SetRecoveryAction {
+            gpu: Slot(1),
+            action: RecoveryAction::GpuReset,
+        })
+        .then(Change::LoseGpu { gpu: Slot(5) });
+    let library = install(folder.path(), &sick).unwrap();
+    let (code, text) = check(&library, &[]);
+    assert_eq!(code, 2, "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("unhealthy: RecoveryAction")),
+        "{text}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("gpu 5")), "{text}");
+
+    let (code, text) = check(Path::new("/nonexistent/libnvidia-ml.so"), &[]);
+    assert_eq!(code, 2);
+    assert!(
+        text.starts_with("node: /nonexistent/libnvidia-ml.so could not be loaded"),
+        "{text}"
+    );
 }
 
 #[test]
