@@ -86,7 +86,7 @@ impl Shares {
         for node in booking.nodes.iter() {
             let spec = self.site.spec(node);
             self.change(node, &spec, |known| {
-                known.0[number(booking.class.side())] += 1
+                known.0[number(booking.class.side())] += 1;
             });
         }
         let after = self.amounts(booking.class.side());
@@ -113,7 +113,7 @@ impl Shares {
         for node in booking.nodes.iter() {
             let spec = self.site.spec(node);
             self.change(node, &spec, |known| {
-                known.0[number(booking.class.side())] -= 1
+                known.0[number(booking.class.side())] -= 1;
             });
         }
     }
