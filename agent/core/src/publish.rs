@@ -112,6 +112,7 @@ mod tests {
             at: at(seconds),
             gpus: BTreeMap::from([("GPU-1".parse().unwrap(), gpu)]),
             trouble: None,
+            findings: Vec::new(),
             unknown: Unknown::default(),
         }
     }

@@ -4,7 +4,7 @@
 //! application's own errors and a power cap are never held against a GPU.
 
 use crate::sample::{Contact, GpuSample};
-use leasehold_common::node::{GpuHealth, GpuProcess, HealthReason, Reading, Verdict};
+use leasehold_common::node::{Action, GpuHealth, GpuProcess, HealthReason, Reading, Verdict};
 use leasehold_common::time::Timestamp;
 
 /// The verdict on one reading, and every reason for it.
@@ -67,6 +67,8 @@ pub fn health(
     GpuHealth {
         verdict,
         reasons,
+        action: Action::None,
+        findings: Vec::new(),
         since,
         power_mw: sample.power_mw.clone(),
         limit_mw: sample.limit_mw.clone(),
