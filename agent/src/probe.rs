@@ -4,7 +4,7 @@ use crate::gpu::reader::Reader;
 use crate::gpu::{DriverError, GpuDriver, Inventory};
 use crate::host::{Host, HostFacts};
 use leasehold_agent_core::sample::{GpuSample, RemappedRows};
-use leasehold_agent_core::verdict::judge;
+use leasehold_agent_core::verdict::{Rules, judge};
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::node::{CpuInfo, GpuInfo, HealthReason, Reading, Verdict};
 use leasehold_common::units::{Bytes, MilliWatts};
@@ -123,7 +123,7 @@ pub async fn probe(
                     process.name = host.process_name(process.pid);
                 }
             }
-            let (verdict, reasons) = judge(&reading);
+            let (verdict, reasons) = judge(&reading, Rules::built_in());
             Some(ProbedGpu {
                 info,
                 verdict,

@@ -1,5 +1,6 @@
 //! The agent's settings: what may be written, and what comes of it.
 
+use leasehold_agent_core::verdict::Rules;
 use leasehold_common::ids::{CellName, NodeName, SkuName};
 use leasehold_common::time::Span;
 use leasehold_common::topology::TopologyPath;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// What one agent needs to know of its node; enough for an agent inside another program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct NodeSettings {
     pub deadline: Span,
     /// How long the node counts as alive after its last sign.
     pub ttl: Span,
+    /// The rules of GPU health.
+    pub rules: Arc<Rules>,
 }
 
 impl NodeSettings {
@@ -47,6 +51,7 @@ impl NodeSettings {
             poll: POLL,
             deadline: DEADLINE,
             ttl: TTL,
+            rules: Rules::built_in().clone(),
         }
     }
 }
@@ -88,6 +93,7 @@ pub struct Fragment {
     store: StoreFragment,
     gpu: GpuFragment,
     liveness: LivenessFragment,
+    health: HealthFragment,
     log: LogFragment,
 }
 
@@ -103,6 +109,12 @@ struct GpuFragment {
 #[serde(deny_unknown_fields, default)]
 struct LivenessFragment {
     ttl: Option<Span>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HealthFragment {
+    rules: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -158,6 +170,7 @@ impl Fragment {
             Span::from_secs(3),
             Span::from_mins(5),
         );
+        let rules = self.health.settle(findings);
         let log = self.log.level.unwrap_or_else(|| "info".to_owned());
         if let Err(e) = check_filter(&log) {
             findings.wrong("log.level", e);
@@ -173,6 +186,7 @@ impl Fragment {
                 poll: poll?,
                 deadline: deadline?,
                 ttl: ttl?,
+                rules: rules?,
             },
             store: store?,
             nvml: self
@@ -181,6 +195,21 @@ impl Fragment {
                 .unwrap_or_else(|| crate::gpu::nvml::LIBRARY.into()),
             log,
         })
+    }
+}
+
+impl HealthFragment {
+    /// The rules of the file that is named, or those that are built in.
+    fn settle(self, findings: &mut Findings) -> Option<Arc<Rules>> {
+        let Some(path) = self.rules else {
+            return Some(Rules::built_in().clone());
+        };
+        let read = std::fs::read_to_string(&path)
+            .map_err(|e| e.to_string())
+            .and_then(|text| Rules::from_toml(&text).map_err(|e| e.to_string()));
+        read.map(Arc::new)
+            .map_err(|e| findings.wrong("health.rules", format!("{}: {e}", path.display())))
+            .ok()
     }
 }
 

@@ -99,6 +99,7 @@ samples! {
     the_grants_of_a_node: GrantsRecord = "grants.json",
     a_node_report: NodeReport = "node.json",
     a_health_report: HealthReport = "health.json",
+    a_health_report_with_findings: HealthReport = "health_findings.json",
     acknowledgements: AckRecord = "acks.json",
     liveness: LiveRecord = "live.json",
     a_policy: PolicyRecord = "policy.json",

@@ -5,8 +5,8 @@
 //!   clock ─────────┼─► grants::decide(book) ─┤
 //!   GPUs in use ───┘                         └─► acknowledgements
 //!
-//!   one reading of a GPU ─► verdict::health ─► publish::due ─► health/<node>, or silence
-//!                        └► meter            ─► GPU time and energy of each lease
+//!   readings, XIDs, resets ─► verdict::health ─► publish::due ─► health/<node>, or silence
+//!                          └► meter           ─► GPU time and energy of each lease
 //!
 //!   bytes of the kernel's log ─► kernel_log ─► XIDs, each once, also where NVML saw it too
 //! ```
@@ -17,6 +17,7 @@
 //! - Terms never go backwards, and the same grants decided twice change nothing the second time.
 //! - Absence of a grant orders nothing. Only a newer term or the clock ends a lease.
 //! - A meter never falls.
+//! - No GPU is healthy while an action on it stands; the same observations give the same verdict.
 //!
 //! Nothing here reads a clock, a file, a socket or a GPU: `now` and what was read are arguments.
 //! Not here: how GPUs are read and how a step is carried out (`leasehold-agent`).

@@ -5,7 +5,7 @@
 //! it has moved, and at most once a minute.
 
 use leasehold_common::grant::{AckRecord, Meter};
-use leasehold_common::node::{GpuHealth, HealthReport, Reading};
+use leasehold_common::node::{Action, Finding, GpuHealth, HealthReason, HealthReport, Reading};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::units::MilliWatts;
 
@@ -51,12 +51,20 @@ pub fn acks_due(last: Option<(&AckRecord, Timestamp)>, acks: &AckRecord, now: Ti
 fn decides_otherwise(last: &HealthReport, report: &HealthReport) -> bool {
     last.boot_id != report.boot_id
         || last.trouble != report.trouble
+        || !kinds(&last.findings).eq(kinds(&report.findings))
         || !last.gpus.keys().eq(report.gpus.keys())
         || pairs(last, report).any(|(then, now)| {
             then.verdict != now.verdict
                 || then.reasons != now.reasons
+                || then.action != now.action
+                || !kinds(&then.findings).eq(kinds(&now.findings))
                 || then.unexplained.is_empty() != now.unexplained.is_empty()
         })
+}
+
+/// What was found and what is to be done, without the numbers, which move all the time.
+fn kinds(findings: &[Finding]) -> impl Iterator<Item = (&HealthReason, Action)> {
+    findings.iter().map(|found| (&found.reason, found.action))
 }
 
 /// Whether anything a person would like to see has moved.
@@ -94,7 +102,7 @@ mod tests {
     use super::*;
     use crate::sample::samples::idle;
     use crate::sample::{Contact, GpuSample};
-    use crate::verdict::health;
+    use crate::verdict::{GpuState, Observation, Rules, health, report as health_of};
     use leasehold_common::node::GpuProcess;
     use leasehold_common::record::{Unknown, Version};
     use std::collections::BTreeMap;
@@ -104,7 +112,12 @@ mod tests {
     }
 
     fn report(sample: &GpuSample, seconds: i64) -> HealthReport {
-        let gpu = health(None, sample, false, at(seconds));
+        let seen = Observation {
+            sample: Some(sample),
+            events: &[],
+        };
+        let state = health(&GpuState::default(), &seen, at(seconds), Rules::built_in());
+        let gpu = health_of(&state, None, sample, false, at(seconds));
         HealthReport {
             version: Version::CURRENT,
             node: "h001".parse().unwrap(),
@@ -112,6 +125,7 @@ mod tests {
             at: at(seconds),
             gpus: BTreeMap::from([("GPU-1".parse().unwrap(), gpu)]),
             trouble: None,
+            findings: Vec::new(),
             unknown: Unknown::default(),
         }
     }

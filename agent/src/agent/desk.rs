@@ -9,7 +9,7 @@ use crate::host::{Host, HostFacts};
 use crate::settings::NodeSettings;
 use leasehold_agent_core::grants::{Facts, GrantBook, Step, decide};
 use leasehold_agent_core::sample::GpuSample;
-use leasehold_agent_core::verdict::health;
+use leasehold_agent_core::verdict::{GpuState, Observation, report};
 use leasehold_common::grant::{AckRecord, SealedGrant};
 use leasehold_common::ids::{GpuUuid, LeaseId};
 use leasehold_common::node::{GpuHealth, GpuInfo, HealthReport, Verdict, Versions};
@@ -33,6 +33,8 @@ pub struct Desk {
     pub(super) versions: Option<Versions>,
     pub(super) samples: BTreeMap<GpuUuid, GpuSample>,
     pub(super) health: BTreeMap<GpuUuid, GpuHealth>,
+    /// What is remembered of each GPU between readings.
+    pub(super) states: BTreeMap<GpuUuid, GpuState>,
     /// What is wrong and is no GPU's fault, by where it comes from.
     pub(super) troubles: BTreeMap<&'static str, String>,
     pub(super) contact_lost: bool,
@@ -76,6 +78,7 @@ impl Desk {
             versions: None,
             samples: BTreeMap::new(),
             health: BTreeMap::new(),
+            states: BTreeMap::new(),
             troubles,
             contact_lost: false,
             contacts: 0,
@@ -132,6 +135,14 @@ impl Desk {
                 // The node reports without its GPUs rather than not at all.
                 self.versions.get_or_insert_with(|| versions(&self.facts));
             }
+        }
+        for (gpu, sample) in &look.samples {
+            let state = self.states.entry(gpu.clone()).or_default();
+            let seen = Observation {
+                sample: Some(sample),
+                events: &[],
+            };
+            state.observe(&seen, look.at, &self.settings.rules);
         }
         self.samples.extend(look.samples);
         self.meter(look.at);
@@ -241,7 +252,10 @@ impl Desk {
         let explained = self.book.serving_gpus();
         for (gpu, sample) in &self.samples {
             let before = self.health.get(gpu);
-            let mut health = health(before, sample, explained.contains(gpu), now);
+            let Some(state) = self.states.get(gpu) else {
+                continue;
+            };
+            let mut health = report(state, before, sample, explained.contains(gpu), now);
             for process in &mut health.unexplained {
                 if process.name.is_none() {
                     process.name = self.host.process_name(process.pid);

@@ -77,6 +77,7 @@ impl Desk {
             at: now,
             gpus: self.health.clone(),
             trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
+            findings: Vec::new(),
             unknown: Unknown::default(),
         }
     }

@@ -9,6 +9,8 @@ mod report;
 mod state;
 
 pub use fleet::{CleanState, Flag, FlagKind, FleetGpu, FleetRecord, Owner, StateReason};
-pub use health::{GpuHealth, GpuProcess, HealthReason, HealthReport, Reading, Verdict};
+pub use health::{
+    Action, Finding, GpuHealth, GpuProcess, HealthReason, HealthReport, Reading, Verdict,
+};
 pub use report::{CpuInfo, GpuInfo, LiveRecord, NodeReport, Versions};
 pub use state::NodeState;

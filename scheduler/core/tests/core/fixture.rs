@@ -10,8 +10,8 @@ use leasehold_common::keys::Key;
 use leasehold_common::lease::{Digest, LeaseRecord, LeaseState, Shape};
 use leasehold_common::log::{Actor, LogLine, LogRecord, canonical};
 use leasehold_common::node::{
-    CpuInfo, GpuHealth, GpuInfo, GpuProcess, HealthReason, HealthReport, LiveRecord, NodeReport,
-    Reading, Verdict, Versions,
+    Action, CpuInfo, GpuHealth, GpuInfo, GpuProcess, HealthReason, HealthReport, LiveRecord,
+    NodeReport, Reading, Verdict, Versions,
 };
 use leasehold_common::policy::Policy;
 use leasehold_common::record::{self, Unknown, Version};
@@ -151,6 +151,8 @@ pub fn health(n: usize, lost: &[usize], busy: &[usize]) -> HealthReport {
                 .then_some(HealthReason::GpuLost)
                 .into_iter()
                 .collect(),
+            action: Action::None,
+            findings: Vec::new(),
             since: MORNING,
             power_mw: Reading::Unsupported,
             limit_mw: Reading::Unsupported,
@@ -173,6 +175,7 @@ pub fn health(n: usize, lost: &[usize], busy: &[usize]) -> HealthReport {
         at: MORNING,
         gpus: (0..8).map(one).collect(),
         trouble: None,
+        findings: Vec::new(),
         unknown: Unknown::default(),
     }
 }

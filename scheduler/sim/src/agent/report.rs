@@ -3,8 +3,8 @@
 use super::{Agent, Lie};
 use leasehold_common::ids::{Epoch, GpuUuid};
 use leasehold_common::node::{
-    CpuInfo, GpuHealth, GpuInfo, GpuProcess, HealthReason, HealthReport, LiveRecord, NodeReport,
-    Reading, Verdict, Versions,
+    Action, CpuInfo, GpuHealth, GpuInfo, GpuProcess, HealthReason, HealthReport, LiveRecord,
+    NodeReport, Reading, Verdict, Versions,
 };
 use leasehold_common::record::{self, Unknown, Version};
 use leasehold_common::time::Timestamp;
@@ -95,6 +95,8 @@ impl Agent {
                     Verdict::Healthy
                 },
                 reasons: lost.then_some(HealthReason::GpuLost).into_iter().collect(),
+                action: Action::None,
+                findings: Vec::new(),
                 since: Timestamp::EPOCH,
                 power_mw: Reading::Unsupported,
                 limit_mw: Reading::Unsupported,
@@ -113,6 +115,7 @@ impl Agent {
             at: clock,
             gpus: self.gpus.iter().map(health).collect::<BTreeMap<_, _>>(),
             trouble: None,
+            findings: Vec::new(),
             unknown: Unknown::default(),
         }
     }
