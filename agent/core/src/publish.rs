@@ -105,6 +105,7 @@ mod tests {
     use crate::verdict::{GpuState, Observation, Rules, health, report as health_of};
     use leasehold_common::node::GpuProcess;
     use leasehold_common::record::{Unknown, Version};
+    use leasehold_common::units::Celsius;
     use std::collections::BTreeMap;
 
     fn at(seconds: i64) -> Timestamp {
@@ -148,6 +149,34 @@ mod tests {
     fn a_verdict_is_published_at_once() {
         let lost = GpuSample::silent(Contact::Lost, "gpu is lost");
         assert!(due(Some(&report(&idle(), 0)), &report(&lost, 1), at(1)));
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_published_at_once_and_its_numbers_are_not() {
+        let hot = |celsius| GpuSample {
+            temperature: Reading::Value(Celsius(celsius)),
+            ..idle()
+        };
+        let last = report(&hot(90), 0);
+        assert_eq!(
+            last.gpus.values().next().unwrap().action,
+            Action::DrainAndReset
+        );
+        assert!(!due(Some(&last), &report(&hot(91), 600), at(600)));
+        assert!(due(Some(&last), &report(&idle(), 1), at(1)));
+        // A finding that changes neither verdict nor reasons.
+        let mut noted = report(&idle(), 1);
+        let note = Finding {
+            reason: HealthReason::AppFault,
+            since: at(1),
+            evidence: "XID 31".into(),
+            action: Action::RestartApp,
+        };
+        noted
+            .gpus
+            .values_mut()
+            .for_each(|gpu| gpu.findings.push(note.clone()));
+        assert!(due(Some(&report(&idle(), 0)), &noted, at(1)));
     }
 
     #[test]

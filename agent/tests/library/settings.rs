@@ -74,3 +74,25 @@ fn a_cell_must_be_named() {
     );
     assert!(named.status.success());
 }
+
+#[test]
+fn rules_of_ones_own_are_checked_when_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("health.toml");
+    let text = format!("{GOOD}[health]\nrules = {path:?}\n");
+    let built_in = leasehold_agent_core::verdict::Rules::built_in_text();
+
+    fs::write(&path, built_in).unwrap();
+    assert!(check(&text, &[], &[]).status.success());
+
+    fs::write(&path, built_in.replace("at_most = 0", "at_most = 400")).unwrap();
+    let output = check(&text, &[], &[]);
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let wanted = "rule \"too-hot\": at_most is 400; allowed: -50 to 100";
+    assert!(told.contains("health.rules: ") && told.contains(wanted), "{told}");
+
+    fs::remove_file(&path).unwrap();
+    let told = String::from_utf8_lossy(&check(&text, &[], &[]).stderr).into_owned();
+    assert!(told.contains("No such file"), "{told}");
+}

@@ -376,7 +376,10 @@ impl Standing {
             | Action::Rma => false,
         };
         let is_told = self.failed.as_ref().is_some_and(|(told, _)| at <= *told);
-        if self.until == Until::Done && is_for_a_reset && at >= self.since && !is_told {
+        // One that was done after it has made up for it.
+        let is_past = self.done.is_some_and(|done| at < done);
+        if self.until == Until::Done && is_for_a_reset && at >= self.since && !is_told && !is_past {
+            self.done = None;
             self.failed = Some((at, cut(why.to_owned())));
             self.returned = self.returned.saturating_add(1);
             self.action = self.repeat.unwrap_or(Action::RebootNode);
@@ -439,7 +442,7 @@ impl Standing {
             Until::Done => {
                 self.acknowledged.is_some()
                     || self.done.is_some_and(|done| {
-                        recovery.is_some_and(|said| said.wants_nothing && said.at >= done)
+                        recovery.is_some_and(|said| said.wants_nothing && said.at > done)
                     })
             }
         };

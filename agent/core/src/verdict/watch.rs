@@ -115,14 +115,21 @@ impl GpuState {
     ) -> String {
         let words = rule.signal.words(sample, value);
         let since = since.or_else(|| self.standing.get(&rule.name).map(|s| s.since));
-        match (rule.condition, since) {
-            (Condition::Minutes(_, within), _) => format!("{words} of the last {within}"),
-            (Condition::GrowsWithin(_, within), _) => format!("{words} within {within}"),
-            (_, Some(since)) if rule.hold > Span::ZERO => {
-                let length = now.since(since).millis() / 1000;
-                format!("{words}, for {}", Span::from_secs(length))
-            }
-            _ => words,
+        match rule.condition {
+            Condition::Minutes(_, within) => format!("{words} of the last {within}"),
+            Condition::GrowsWithin(_, within) => format!("{words} within {within}"),
+            Condition::Holds
+            | Condition::Is(_)
+            | Condition::Above(_)
+            | Condition::AtLeast(_)
+            | Condition::AtMost(_)
+            | Condition::Grows(_) => match since.filter(|_| rule.hold > Span::ZERO) {
+                None => words,
+                Some(since) => {
+                    let seconds = now.since(since).millis() / 1000;
+                    format!("{words}, for {}", Span::from_secs(seconds))
+                }
+            },
         }
     }
 
@@ -158,9 +165,10 @@ impl GpuState {
             }
             Condition::GrowsWithin(by, within) => {
                 let growth = self.trail(rule).grown_within(count, within, now);
-                let growth = match rule.signal {
-                    Signal::PcieReplays => of_allowed(growth, sample.pcie.value(), within),
-                    _ => Some(growth),
+                let growth = if rule.signal == Signal::PcieReplays {
+                    of_allowed(growth, sample.pcie.value(), within)
+                } else {
+                    Some(growth)
                 };
                 growth.map_or(Found::Nothing, |grown| holds(grown >= by, signed(grown)))
             }
