@@ -73,6 +73,9 @@ pub struct GpuView {
     pub node_state: NodeState,
     /// What the agent makes of it; absent before its first report.
     pub verdict: Option<Verdict>,
+    /// Since when; absent before its first report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Why, in words; empty where it is healthy.
     pub reasons: Vec<String>,
     /// The lease that holds it now.

@@ -168,6 +168,7 @@ impl State {
                 sku: node.fleet.sku.clone(),
                 node_state: state,
                 verdict: health.map(|h| h.verdict),
+                since: health.map(|h| h.since),
                 reasons: health
                     .into_iter()
                     .flat_map(|h| h.reasons.iter().map(ToString::to_string))
