@@ -222,6 +222,14 @@ pub enum Unblock {
         /// How many.
         nodes: u32,
     },
+    /// Flags are taken from nodes that would do.
+    NodesUndrained {
+        /// How many.
+        nodes: u32,
+        /// When the clock takes the first of those flags away; absent where only somebody does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+    },
     /// A power budget is raised.
     PowerFreed {
         /// Below this place.

@@ -4,6 +4,7 @@
 //! do not know. Instants are RFC 3339, lengths of time are `2h` or `1h30m`, sets of nodes are
 //! hostlists: this is the side people see.
 
+mod flag;
 mod lease;
 mod list;
 mod maintenance;
@@ -14,6 +15,9 @@ mod problem;
 mod status;
 mod surplus;
 
+pub use flag::{
+    DrainNodes, DrainReport, FlagView, NodeFlag, OutOfService, ResumeNodes, UndrainNodes,
+};
 pub use lease::{
     AccountView, ConditionView, CreateAccount, CreateLease, EndLease, ExplainView, ExtendLease,
     LeaseView, ReplaceNode, SegmentView, ShrinkLease, WantedHost,

@@ -1,5 +1,6 @@
 //! Nodes and GPUs as people see them.
 
+use super::FlagView;
 use crate::class::Side;
 use crate::ids::{GpuUuid, LeaseId, MaintenanceId, NodeIndex, NodeName, SkuName};
 use crate::node::{NodeState, Owner, StateReason, Verdict};
@@ -46,6 +47,9 @@ pub struct NodeView {
     /// Maintenance on it, running or to come.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<MaintenanceId>,
+    /// Flags on it; any of them keeps new leases away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<FlagView>,
     /// The agent's version; absent before its first report.
     pub agent: Option<String>,
     /// The driver's version; absent where none answers.
@@ -69,6 +73,9 @@ pub struct GpuView {
     pub node_state: NodeState,
     /// What the agent makes of it; absent before its first report.
     pub verdict: Option<Verdict>,
+    /// Since when; absent before its first report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Why, in words; empty where it is healthy.
     pub reasons: Vec<String>,
     /// The lease that holds it now.

@@ -31,6 +31,10 @@ tokens! {
         NodeLiveness = "node.liveness",
         /// Health of a node's GPUs changed what can be let of it.
         NodeHealth = "node.health",
+        /// Nodes were flagged: no new lease begins on them.
+        NodeFlagged = "node.flagged",
+        /// Flags were taken from nodes, by somebody or by the clock.
+        NodeUnflagged = "node.unflagged",
         /// An account was created or changed.
         AccountChanged = "account.changed",
         /// A new policy was set; what it writes is the whole of it.

@@ -1,9 +1,9 @@
 //! What the operator admitted, and what the scheduler decided about it.
 
-use super::NodeState;
+use super::{Flag, FlagKind, NodeState};
 use crate::class::Side;
 use crate::ids::{GpuUuid, LeaseId, NodeIndex, NodeName, SkuName};
-use crate::lease::Digest;
+use crate::lease::{Digest, Idempotency};
 use crate::record::{Unknown, Version, record};
 use crate::time::Timestamp;
 use crate::token::{tokens, words};
@@ -32,16 +32,6 @@ words! {
         Clean = "clean",
         /// It has been handed over since it was last proved clean.
         Dirty = "dirty",
-    }
-}
-
-tokens! {
-    /// Flags on a node, beside its state. Any of them keeps new leases away.
-    FlagKind {
-        /// Hands off: somebody is working on it.
-        Maintenance = "maintenance",
-        /// No new leases; running ones go on (Slurm's drain, Kubernetes' cordon).
-        NoNewLeases = "no-new-leases",
     }
 }
 
@@ -79,17 +69,6 @@ tokens! {
         /// Its agent refused a grant.
         GrantRefused = "GrantRefused",
     }
-}
-
-/// A flag on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flag {
-    /// Who set it.
-    pub by: String,
-    /// Why, in words.
-    pub why: String,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 /// One GPU of a node, in a slot that it keeps for life.
@@ -143,6 +122,10 @@ pub struct FleetRecord {
     /// Flags beside the state.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flags: BTreeMap<FlagKind, Flag>,
+    /// Writes that set or took away flags on several nodes, of which this one was the last; the
+    /// newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idempotency: Vec<Idempotency>,
     /// When it was admitted.
     pub admitted: Timestamp,
     /// Fields of a newer version.

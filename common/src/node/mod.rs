@@ -3,12 +3,14 @@
 //! [`FleetRecord`] is the scheduler's word; [`NodeReport`], [`HealthReport`] and [`LiveRecord`] are
 //! the agent's, and are checked against it, never believed.
 
+mod flag;
 mod fleet;
 mod health;
 mod report;
 mod state;
 
-pub use fleet::{CleanState, Flag, FlagKind, FleetGpu, FleetRecord, Owner, StateReason};
+pub use flag::{Flag, FlagKind};
+pub use fleet::{CleanState, FleetGpu, FleetRecord, Owner, StateReason};
 pub use health::{
     Action, Finding, GpuHealth, GpuProcess, HealthReason, HealthReport, Reading, Verdict,
 };

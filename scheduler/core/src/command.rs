@@ -1,10 +1,11 @@
 //! What can be asked of a scheduler, and what it answers.
 
 use leasehold_common::api::{
-    AccountView, AdmitNodes, CreateAccount, CreateLease, CreateMaintenance, EndLease, ExplainView,
-    ExtendLease, GpuView, ImportNodes, ImportReport, LeaseView, List, MaintenanceView, NodeView,
-    PolicyChange, PolicySummary, PolicyView, PowerView, Recover, RecoverReport, ReplaceNode,
-    RollbackPolicy, SetPolicy, SetPowerBudget, ShrinkLease, Status, Surplus, SurplusShape,
+    AccountView, AdmitNodes, CreateAccount, CreateLease, CreateMaintenance, DrainNodes,
+    DrainReport, EndLease, ExplainView, ExtendLease, GpuView, ImportNodes, ImportReport, LeaseView,
+    List, MaintenanceView, NodeView, PolicyChange, PolicySummary, PolicyView, PowerView, Recover,
+    RecoverReport, ReplaceNode, ResumeNodes, RollbackPolicy, SetPolicy, SetPowerBudget,
+    ShrinkLease, Status, Surplus, SurplusShape, UndrainNodes,
 };
 use leasehold_common::ids::{
     AccountName, Generation, IdempotencyKey, LeaseId, MaintenanceId, NodeName, SkuName,
@@ -47,6 +48,12 @@ pub enum Command {
     ImportNodes(ImportNodes),
     /// Admit nodes as they report themselves.
     AdmitNodes(AdmitNodes),
+    /// Keep new leases away from nodes.
+    DrainNodes(DrainNodes),
+    /// Take a flag from nodes.
+    UndrainNodes(UndrainNodes),
+    /// Take every flag from nodes.
+    ResumeNodes(ResumeNodes),
     /// Recover a ledger that was restored from the past.
     Recover(Recover),
 }
@@ -184,6 +191,8 @@ pub enum View {
     Maintenance(Box<MaintenanceView>),
     /// What an import did, or would do.
     Import(ImportReport),
+    /// What a change of flags did, or would do.
+    Drain(Box<DrainReport>),
     /// What a recovery did, or would do.
     Recover(Box<RecoverReport>),
 }

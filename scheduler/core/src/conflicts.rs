@@ -82,7 +82,8 @@ impl State {
             .collect()
     }
 
-    fn booked_lease(&self, id: LeaseId, nodes: &NodeSet) -> Option<BookingView> {
+    /// A lease as what is booked on some of its nodes.
+    pub(crate) fn booked_lease(&self, id: LeaseId, nodes: &NodeSet) -> Option<BookingView> {
         let lease = self.leases.get(&id)?;
         let segment = lease.segment()?;
         Some(BookingView {

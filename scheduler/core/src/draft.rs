@@ -57,6 +57,11 @@ impl Draft {
         self.is_heavy || self.dirty.len() >= BATCH_RECORDS || self.entries.len() >= BATCH_ENTRIES
     }
 
+    /// How many ledger records may still be changed before it is full.
+    pub fn room(&self) -> usize {
+        BATCH_RECORDS.saturating_sub(self.dirty.len())
+    }
+
     /// What was logged last is large: nothing more goes into this batch, so that one commit never
     /// has two of the kind.
     pub const fn close_after_this(&mut self) {

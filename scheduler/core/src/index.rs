@@ -167,6 +167,8 @@ impl State {
     pub(crate) fn insert_node(&mut self, fleet: FleetRecord) {
         let index = fleet.index;
         self.by_name.insert(fleet.name.clone(), index);
+        self.forget_flags(index);
+        self.index_flags(&fleet);
         if let Some(node) = self.nodes.get_mut(&index) {
             node.fleet = fleet;
         } else {

@@ -169,6 +169,7 @@ impl State {
             closed: BTreeSet::new(),
             timers: BTreeSet::new(),
             wakes: BTreeMap::new(),
+            flag_ends: BTreeSet::new(),
             brake: Brake::default(),
             frozen: None,
             admissions: VecDeque::new(),

@@ -16,6 +16,7 @@ use leasehold_common::lease::{LeaseRecord, LeaseState};
 use leasehold_common::ledger::LedgerHead;
 use leasehold_common::log::{Attributes, EventName, Subject};
 use leasehold_common::maintenance::MaintenanceRecord;
+use leasehold_common::node::FlagKind;
 use leasehold_common::power::PowerRecord;
 use leasehold_common::record;
 use leasehold_common::time::Timestamp;
@@ -62,6 +63,7 @@ pub(crate) enum Changed {
     Policy(u64),
     Power(Prefix),
     Maintenance(MaintenanceId),
+    Flags(NodeIndex),
 }
 
 /// The state of a cell. Owned by one task and changed only by [`crate::step`].
@@ -91,6 +93,9 @@ pub struct State {
     pub(crate) maintenance_ends: BTreeSet<(Timestamp, MaintenanceId)>,
     /// Maintenance that is, by when that was.
     pub(crate) maintenance_ended: BTreeSet<(Timestamp, MaintenanceId)>,
+
+    /// Flags that the clock takes away, by when.
+    pub(crate) flag_ends: BTreeSet<(Timestamp, NodeIndex, FlagKind)>,
 
     pub(crate) brake: Brake,
     pub(crate) frozen: Option<Freeze>,
@@ -152,7 +157,8 @@ impl State {
             .first()
             .map(|(at, _)| *at + crate::lease::CLOSED_KEPT);
         let maintenance = self.next_maintenance_wake();
-        [lease, node, trim, maintenance, self.next_mending()]
+        let flag = self.next_flag_end();
+        [lease, node, trim, maintenance, flag, self.next_mending()]
             .into_iter()
             .flatten()
             .min()

@@ -46,6 +46,7 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
     state.turn_brake(now);
     state.end_graces(now);
     if state.admissions.is_empty() {
+        state.due_flags(now);
         state.mend_leases(now);
         state.due_leases(now);
         state.settle_pending(now);
@@ -154,6 +155,7 @@ impl State {
             || self.ahead.has_work()
             || self.timers.first().is_some_and(|(at, _)| *at <= now)
             || self.next_maintenance_wake().is_some_and(|at| at <= now)
+            || self.next_flag_end().is_some_and(|at| at <= now)
             || self.next_mending().is_some_and(|at| at <= now)
             || self.closed.len() > CLOSED_MAX;
         let draft = std::mem::take(&mut self.draft);

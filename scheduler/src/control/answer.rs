@@ -76,6 +76,7 @@ impl IntoResponse for Answer {
             | View::Maintenance(_)
             | View::Policies(_)
             | View::Import(_)
+            | View::Drain(_)
             | View::Recover(_) => None,
             // A policy's number is what `If-Match` asks for when the next one is set.
             View::Policy(policy) => Some(Generation(policy.version.number)),
@@ -100,6 +101,7 @@ impl IntoResponse for Answer {
             View::Maintenances(all) => Json(all).into_response(),
             View::Maintenance(one) => Json(one).into_response(),
             View::Import(report) => Json(report).into_response(),
+            View::Drain(report) => Json(report).into_response(),
             View::Recover(report) => Json(report).into_response(),
         };
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);

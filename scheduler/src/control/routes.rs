@@ -25,6 +25,9 @@ pub(super) fn router(server: Server) -> Router {
         .route("/v1/nodes/{name}", get(reads::node))
         .route("/v1/nodes/import", post(writes::import_nodes))
         .route("/v1/nodes/admit", post(writes::admit_nodes))
+        .route("/v1/nodes/drain", post(rules::drain_nodes))
+        .route("/v1/nodes/undrain", post(rules::undrain_nodes))
+        .route("/v1/nodes/resume", post(rules::resume_nodes))
         .route("/v1/gpus", get(reads::gpus))
         .route(
             "/v1/accounts",

@@ -1,4 +1,4 @@
-//! The rules of the house: policies, power budgets, maintenance.
+//! The rules of the house: policies, power budgets, maintenance, nodes that are drained.
 
 use super::answer::{Answer, Refusal};
 use super::intent::{Intent, Nothing};
@@ -7,8 +7,8 @@ use super::serve::Server;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use leasehold_common::api::{
-    CreateMaintenance, List, MaintenanceView, PolicyChange, PolicySummary, PolicyView, PowerView,
-    RollbackPolicy, SetPolicy, SetPowerBudget,
+    CreateMaintenance, DrainNodes, DrainReport, List, MaintenanceView, PolicyChange, PolicySummary,
+    PolicyView, PowerView, ResumeNodes, RollbackPolicy, SetPolicy, SetPowerBudget, UndrainNodes,
 };
 use leasehold_core::command::{Command, Query};
 use std::str::FromStr;
@@ -142,6 +142,41 @@ pub(super) async fn end_maintenance(
     intent
         .submit(&server, |Nothing {}| Command::EndMaintenance(id))
         .await
+}
+
+/// Keeps new leases away from nodes; running ones go on (Slurm's drain). Bookings to come go
+/// elsewhere where they can, and are named where they cannot. All nodes or none: every name that is
+/// of no admitted node is in the problem's `findings`.
+#[utoipa::path(post, path = "/v1/nodes/drain", tag = "nodes", request_body = DrainNodes,
+    responses((status = 200, body = DrainReport))
+)]
+pub(super) async fn drain_nodes(
+    State(server): State<Server>,
+    intent: Intent<DrainNodes>,
+) -> Outcome {
+    intent.submit(&server, Command::DrainNodes).await
+}
+
+/// Takes a flag from nodes, whoever set it. Others stay, and are named.
+#[utoipa::path(post, path = "/v1/nodes/undrain", tag = "nodes", request_body = UndrainNodes,
+    responses((status = 200, body = DrainReport))
+)]
+pub(super) async fn undrain_nodes(
+    State(server): State<Server>,
+    intent: Intent<UndrainNodes>,
+) -> Outcome {
+    intent.submit(&server, Command::UndrainNodes).await
+}
+
+/// Takes every flag from nodes, and names those that are out of service all the same.
+#[utoipa::path(post, path = "/v1/nodes/resume", tag = "nodes", request_body = ResumeNodes,
+    responses((status = 200, body = DrainReport))
+)]
+pub(super) async fn resume_nodes(
+    State(server): State<Server>,
+    intent: Intent<ResumeNodes>,
+) -> Outcome {
+    intent.submit(&server, Command::ResumeNodes).await
 }
 
 /// A policy's number, or the one that decides.

@@ -6,7 +6,8 @@ use leasehold_common::ids::NodeName;
 /// What can be done with GPUs.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Gpus {
-    /// List GPUs: model, health, lease, power and temperature as last reported.
+    /// List GPUs: model, health with since when and why, lease, power and temperature as last
+    /// reported.
     Ls(ListGpus),
 }
 

@@ -30,7 +30,9 @@ pub use leases::{
 pub use ledger::{Ledger, RecoverLedger};
 pub use local::{Completion, Expand, Fold, Log, VerifyLog};
 pub use maintenance::{CreateMaintenance, EndMaintenance, ListMaintenance, Maintenance};
-pub use nodes::{AdmitNodes, ImportNodes, ListNodes, Nodes, ShowNode};
+pub use nodes::{
+    AdmitNodes, DrainNodes, ImportNodes, ListNodes, Nodes, ResumeNodes, ShowNode, UndrainNodes,
+};
 
 pub use policy::{CheckPolicy, GetPolicy, Policy, PolicyForm, RollbackPolicy, SetPolicy};
 pub use power::{Power, SetBudget, ShowPower};

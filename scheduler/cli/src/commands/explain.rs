@@ -228,6 +228,11 @@ fn unblocked(by: &Unblock) -> String {
             )
         }
         Unblock::NodesRecover { nodes } => format!("{} back in order", counted(*nodes, "node")),
+        Unblock::NodesUndrained { nodes, at } => {
+            let by_clock = at.map(|at| format!(", the first by the clock {}", second(at)));
+            let nodes = counted(*nodes, "node");
+            format!("{nodes} undrained{}", by_clock.unwrap_or_default())
+        }
         Unblock::PowerFreed { unit, watts } => {
             format!("{watts} W more of power budget below {unit}")
         }

@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Show;
 use crate::output::table::{Table, or_none};
+use crate::output::time::minute;
 use crate::session::Session;
 use leasehold_common::api::{GpuView, List};
 
@@ -38,20 +39,17 @@ impl Show for List<GpuView> {
             "SKU",
             "STATE",
             "HEALTH",
+            "SINCE",
             "LEASE",
             "MEM",
             "POWER/CAP",
             "TEMP",
             "ECC",
+            "REASON",
         ];
-        let further: &[&str] = if wide { &["REASONS"] } else { &[] };
-        let mut table = Table::new(columns.into_iter().chain(further.iter().copied()));
+        let mut table = Table::new(columns);
         for gpu in &self.items {
-            let mut row = row(gpu, wide);
-            if wide {
-                row.push(gpu.reasons.join(";"));
-            }
-            table.row(row);
+            table.row(row(gpu, wide));
         }
         table.text(headings)
     }
@@ -73,11 +71,13 @@ fn row(gpu: &GpuView, wide: bool) -> Vec<String> {
         gpu.sku.to_string(),
         gpu.node_state.to_string(),
         or_none(gpu.verdict),
+        or_none(gpu.since.map(minute)),
         or_none(gpu.lease),
         or_none(gpu.memory_used_mib.map(|mib| format!("{mib}MiB"))),
         power(gpu),
         or_none(gpu.celsius.map(|celsius| format!("{celsius}C"))),
         or_none(gpu.ecc_uncorrected),
+        gpu.reasons.join(";"),
     ]
 }
 

@@ -1,12 +1,13 @@
-//! Waiting for a lease to become active.
+//! Waiting for a lease to become active, or for nodes to be rid of theirs.
 
 use crate::client::Answer;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::time::second;
 use crate::session::Session;
-use leasehold_common::api::LeaseView;
+use leasehold_common::api::{LeaseView, NodeView};
 use leasehold_common::lease::LeaseState;
+use leasehold_common::node::NodeState;
 use leasehold_common::time::Span;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -47,8 +48,7 @@ pub async fn until_active(
     limit: Option<Span>,
     session: &mut Session<'_>,
 ) -> Result<(Answer, Exit), Failure> {
-    let deadline = limit.map(|limit| Instant::now() + limit.std());
-    let mut seen = Instant::now();
+    let mut patience = Patience::new(limit);
     let mut told = String::new();
     loop {
         let lease: LeaseView = answer.read()?;
@@ -60,28 +60,115 @@ pub async fn until_active(
             session.note(&waits)?;
             told = waits;
         }
-        answer = loop {
+        let path = format!("/v1/leases/{}", lease.id);
+        answer = match patience.ask_again(&path, session).await? {
+            Some(answer) => answer,
+            None => return Ok((answer, Exit::Pending)),
+        };
+    }
+}
+
+/// Asks after drained nodes until no lease is on any of them, or `limit` has passed. One after the
+/// other: nothing begins on a drained node, so one that is empty stays so.
+///
+/// # Errors
+/// The scheduler stays away, or refuses to say.
+pub async fn until_empty(
+    names: Vec<String>,
+    limit: Option<Span>,
+    session: &mut Session<'_>,
+) -> Result<Exit, Failure> {
+    let mut patience = Patience::new(limit);
+    for name in names {
+        let path = format!("/v1/nodes/{name}");
+        let mut answer = session.client.get(&path).await?;
+        let mut told = String::new();
+        loop {
+            let node: NodeView = answer.read()?;
+            if node.flags.is_empty() {
+                session.note(&format!("{name} is not drained any more"))?;
+                return Ok(Exit::NotActive);
+            }
+            if is_empty(&node) {
+                break;
+            }
+            let leases: Vec<String> = node.leases.iter().map(ToString::to_string).collect();
+            let waits = format!("{name} is {}, lease {}", node.state, leases.join(", "));
+            if waits != told {
+                session.note(&waits)?;
+                told = waits;
+            }
+            answer = match patience.ask_again(&path, session).await? {
+                Some(answer) => answer,
+                None => return Ok(Exit::Pending),
+            };
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Whether no lease is on a node that has begun; one to come does not count.
+fn is_empty(node: &NodeView) -> bool {
+    let is_used = match node.state {
+        NodeState::Preparing | NodeState::Leased | NodeState::Draining | NodeState::Evicting => {
+            true
+        }
+        NodeState::Registering
+        | NodeState::Verifying
+        | NodeState::Available
+        | NodeState::Reserved
+        | NodeState::Sanitising
+        | NodeState::Reverifying
+        | NodeState::Occupied
+        | NodeState::Unreachable
+        | NodeState::Reconciling
+        | NodeState::Quarantined
+        | NodeState::SanitiseFailed
+        | NodeState::Repair
+        | NodeState::Retired => false,
+    };
+    !is_used && node.gpus_leased == 0
+}
+
+/// How long is waited, for what is asked after and for a scheduler that is away.
+#[derive(Debug)]
+struct Patience {
+    deadline: Option<Instant>,
+    seen: Instant,
+}
+
+impl Patience {
+    fn new(limit: Option<Span>) -> Self {
+        Self {
+            deadline: limit.map(|limit| Instant::now() + limit.std()),
+            seen: Instant::now(),
+        }
+    }
+
+    /// Asks when it is time again; nothing where the time is up.
+    async fn ask_again(
+        &mut self,
+        path: &str,
+        session: &mut Session<'_>,
+    ) -> Result<Option<Answer>, Failure> {
+        loop {
             let next = Instant::now() + ASK_EVERY;
-            if let Some(deadline) = deadline
+            if let Some(deadline) = self.deadline
                 && next >= deadline
             {
                 tokio::time::sleep_until(deadline).await;
-                return Ok((answer, Exit::Pending));
+                return Ok(None);
             }
             tokio::time::sleep_until(next).await;
-            match session
-                .client
-                .get(&format!("/v1/leases/{}", lease.id))
-                .await
-            {
+            match session.client.get(path).await {
                 Ok(answer) => {
-                    seen = Instant::now();
-                    break answer;
+                    self.seen = Instant::now();
+                    return Ok(Some(answer));
                 }
-                Err(error) if error.is_absence() && seen.elapsed() < ABSENCE_MAX => {}
+                Err(error) if error.is_absence() && self.seen.elapsed() < ABSENCE_MAX => {}
                 Err(error) => return Err(error.into()),
             }
-        };
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use crate::server::Server;
 use leasectl::exit::Exit;
 use leasehold_common::api::{
-    GpuView, ImportReport, ImportedLine, List, NodeChange, NodeView, Status,
+    FlagView, GpuView, ImportReport, ImportedLine, List, NodeChange, NodeView, Status,
 };
 use leasehold_common::class::Side;
 use leasehold_common::ids::{Epoch, LeaseId, NodeIndex, Seq};
 use leasehold_common::lease::{Digest, LeaseState};
-use leasehold_common::node::{NodeState, Owner, StateReason, Verdict};
+use leasehold_common::node::{FlagKind, NodeState, Owner, StateReason, Verdict};
 use std::collections::BTreeMap;
 
 fn json<T: serde::Serialize>(value: &T) -> String {
@@ -34,6 +34,7 @@ fn free(number: u32) -> NodeView {
         power_watts: 900,
         leases: Vec::new(),
         maintenance: Vec::new(),
+        flags: Vec::new(),
         agent: Some("0.1.0".into()),
         driver: Some("570.86.15".into()),
         trouble: None,
@@ -50,6 +51,21 @@ fn leased(number: u32) -> NodeView {
         leases: vec![LeaseId(7)],
         maintenance: Vec::new(),
         ..free(number)
+    }
+}
+
+/// Drained while lease 7 goes on.
+fn drained(number: u32) -> NodeView {
+    let flag = FlagView {
+        flag: FlagKind::NoNewLeases,
+        by: "1000".into(),
+        why: "a fan is loud".into(),
+        since: "2026-11-22T09:10:00Z".parse().unwrap(),
+        until: Some("2026-11-23T06:00:00Z".parse().unwrap()),
+    };
+    NodeView {
+        flags: vec![flag],
+        ..leased(number)
     }
 }
 
@@ -97,6 +113,54 @@ async fn nodes_are_folded_by_what_they_have_in_common() {
 }
 
 #[tokio::test]
+async fn whoever_asks_why_nodes_are_not_let_is_told_who_said_so_and_since_when() {
+    let mut both = drained(3);
+    both.flags.insert(
+        0,
+        FlagView {
+            flag: FlagKind::Maintenance,
+            by: "0".into(),
+            why: "new plates".into(),
+            until: None,
+            ..both.flags[0].clone()
+        },
+    );
+    let nodes = vec![free(1), drained(2), both, drained(4), silent(5)];
+    let server = Server::saying(200, json(&List::new("NodeList", Seq(9), nodes)));
+    insta::assert_snapshot!(server.run("nodes ls --reasons").await.out, @"
+    NODES       COUNT  STATE               FLAG           BY    SINCE              UNTIL              REASON
+    h[002,004]  2      leased+drain        no-new-leases  1000  2026-11-22T09:10Z  2026-11-23T06:00Z  a fan is loud
+    h003        1      leased+maint+drain  maintenance    0     2026-11-22T09:10Z  -                  new plates
+    h003        1      leased+maint+drain  no-new-leases  1000  2026-11-22T09:10Z  2026-11-23T06:00Z  a fan is loud
+    h005        1      unreachable*        -              -     2026-11-22T09:00Z  -                  NotHeardOf: report agrees with what was admitted
+    ");
+    insta::assert_snapshot!(server.run("nodes ls").await.out, @"
+    NODES       STATE               SKU   COUNT  GPUS(F/L/O/T)  POWER   REASON
+    h001        available           h200  1      8/0/0/8        900W    -
+    h[002,004]  leased+drain        h200  2      0/16/0/16      10.8kW  -
+    h003        leased+maint+drain  h200  1      0/8/0/8        5400W   -
+    h005        unreachable*        h200  1      0/0/8/8        900W    NotHeardOf
+    ");
+    let server = Server::saying(200, json(&drained(2)));
+    insta::assert_snapshot!(server.run("nodes show h002").await.out, @"
+    node     h002
+    index    2
+    state    leased+drain since 2026-11-22T09:00:00Z
+    reason   Verified: report agrees with what was admitted
+    flags    no-new-leases by 1000 since 2026-11-22T09:10:00Z until 2026-11-23T06:00:00Z: a fan is loud
+    path     hall-1/row-1/rack-1/h002
+    sku      h200
+    owner    sellable
+    side     tenant
+    gpus     0/8/0/8 (free/leased/other/total)
+    power    5400 W
+    leases   7
+    agent    0.1.0
+    driver   570.86.15
+    ");
+}
+
+#[tokio::test]
 async fn a_node_is_shown_on_a_page() {
     let server = Server::saying(200, json(&silent(5)));
     insta::assert_snapshot!(server.run("nodes show h005").await.out, @"
@@ -123,6 +187,7 @@ async fn gpus_that_do_not_say_show_a_dash() {
         sku: "h200".parse().unwrap(),
         node_state: NodeState::Leased,
         verdict: Some(Verdict::Healthy),
+        since: Some("2026-11-22T09:00:00Z".parse().unwrap()),
         reasons: Vec::new(),
         lease: Some(LeaseId(7)),
         power_watts: Some(612),
@@ -135,6 +200,7 @@ async fn gpus_that_do_not_say_show_a_dash() {
         slot: 1,
         uuid: "GPU-77aa0000-0000-0000-0000-000000000002".parse().unwrap(),
         verdict: None,
+        since: None,
         reasons: vec!["no report yet".into()],
         lease: None,
         power_watts: None,
@@ -146,9 +212,9 @@ async fn gpus_that_do_not_say_show_a_dash() {
     };
     let server = Server::saying(200, json(&List::new("GpuList", Seq(9), vec![gpu, mute])));
     insta::assert_snapshot!(server.run("gpus ls --node h001").await.out, @"
-    NODE  IDX  UUID      SKU   STATE   HEALTH   LEASE  MEM       POWER/CAP  TEMP  ECC
-    h001  0    5f3b9d1e  h200  leased  healthy  7      81559MiB  612/700W   64C   0
-    h001  1    77aa0000  h200  leased  -        -      -         -          -     -
+    NODE  IDX  UUID      SKU   STATE   HEALTH   SINCE              LEASE  MEM       POWER/CAP  TEMP  ECC  REASON
+    h001  0    5f3b9d1e  h200  leased  healthy  2026-11-22T09:00Z  7      81559MiB  612/700W   64C   0    -
+    h001  1    77aa0000  h200  leased  -        -                  -      -         -          -     -    no report yet
     ");
     assert_eq!(server.asked()[0].line, "GET /v1/gpus?node=h001");
 }

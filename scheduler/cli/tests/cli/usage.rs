@@ -21,6 +21,16 @@ fn a_wrong_word_is_told_with_the_words_that_are_right() {
 }
 
 #[test]
+fn the_help_of_drain_says_whose_drain_it_is() {
+    let help = refused("nodes drain --help");
+    assert!(help.contains("Slurm's drain"), "{help}");
+    assert!(help.contains("nothing is evicted"), "{help}");
+    let all = refused("nodes --help");
+    assert!(all.contains("[alias: cordon]"), "{all}");
+    assert!(refused("nodes uncordon --help").contains("nodes undrain"));
+}
+
+#[test]
 fn values_that_cannot_be_are_refused_before_anything_is_sent() {
     let create = "leases create --account a --class spot --sku h200";
     for (words, told) in [
@@ -51,6 +61,12 @@ fn values_that_cannot_be_are_refused_before_anything_is_sent() {
     assert!(refused("leases show seven").contains("a whole number"));
     assert!(refused("leases shrink 7").contains("--nodes <N>|--drop <HOSTLIST>"));
     assert!(refused("leases shrink 7 --nodes 1 --drop h001").contains("cannot be used with"));
+    assert!(refused("nodes drain h001").contains("--reason <TEXT>"));
+    assert!(refused("nodes cordon --reason x").contains("<HOSTLIST>"));
+    assert!(
+        refused("nodes drain h001 --reason x --wait --dry-run").contains("cannot be used with")
+    );
+    assert!(refused("nodes ls -N --reasons").contains("cannot be used with"));
     assert!(refused("leases replace 7").contains("--node <NAME>"));
     assert!(refused("etcd-roles --from-inventory f.csv").contains("--cell"));
 }

@@ -39,6 +39,7 @@ impl State {
                 | Unblock::MaintenanceEnds { .. }
                 | Unblock::NodesReturn { .. }
                 | Unblock::NodesRecover { .. }
+                | Unblock::NodesUndrained { .. }
                 | Unblock::PowerFreed { .. }
                 | Unblock::FloorLowered { .. }
                 | Unblock::CeilingRaised { .. }

@@ -104,7 +104,10 @@ impl State {
         }
         if self.leases[&id].access_end.is_some_and(|end| end <= now) {
             let booked = self.leases[&id].clone();
-            let why = "its nodes were not back from the lease before until its end";
+            let why = match self.flagged_of(&late).is_empty() {
+                true => "its nodes were not back from the lease before until its end",
+                false => "its nodes were drained until its end",
+            };
             self.move_lease_because(id, LeaseState::Failed, why, now);
             self.unbook(&booked);
             self.stir_lease(&booked);
@@ -112,20 +115,34 @@ impl State {
         }
         let condition = Condition {
             since: now,
-            detail: format!(
-                "{} of its nodes are not back from the lease before",
-                late.len()
-            ),
+            detail: match self.flagged_of(&late).len() {
+                0 => format!(
+                    "{} of its nodes are not back from the lease before",
+                    late.len()
+                ),
+                drained => format!("{drained} of its nodes are drained: it does not begin there"),
+            },
             nodes: Some(late),
         };
         self.set_condition(id, ConditionKind::Delayed, Some(condition));
         self.set_timer(id, Some(now + LATE_RETRY));
     }
 
-    /// Nodes of a lease that are not back from the lease before.
+    /// Nodes on which a lease cannot begin yet: they are not back from the lease before, or a flag
+    /// keeps every new lease away.
     fn late_nodes(&self, id: LeaseId) -> NodeSet {
-        let nodes = self.leases[&id].nodes();
-        nodes.filter(|index| self.is_late(id, *index)).collect()
+        let nodes: NodeSet = self.leases[&id].nodes().collect();
+        let late = nodes.iter().filter(|index| self.is_late(id, *index));
+        late.chain(self.flagged_of(&nodes).iter()).collect()
+    }
+
+    /// Those of some nodes that have a flag.
+    fn flagged_of(&self, nodes: &NodeSet) -> NodeSet {
+        let is_flagged = |index: &NodeIndex| {
+            let node = self.nodes.get(index);
+            node.is_some_and(|node| !node.fleet.flags.is_empty())
+        };
+        nodes.iter().filter(is_flagged).collect()
     }
 
     /// Whether a node is not back from a lease before this one.

@@ -28,7 +28,7 @@ const RETRY: Span = Span::from_secs(30);
 
 /// The most leases that are tried in one step, and the most nodes of one: each costs a look at the
 /// cell.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 impl State {
     /// The leases on a node may need another one.
@@ -57,13 +57,13 @@ impl State {
             if self.draft.is_full() {
                 return;
             }
-            self.wanting.remove(&id);
             self.mend(id, now);
         }
     }
 
     /// Replaces the nodes of a lease that cannot serve it, as far as that is free.
-    fn mend(&mut self, id: LeaseId, now: Timestamp) {
+    pub(crate) fn mend(&mut self, id: LeaseId, now: Timestamp) {
+        self.wanting.remove(&id);
         let Some(lease) = self.leases.get(&id) else {
             return;
         };
@@ -221,9 +221,7 @@ impl State {
                 replace(&self.cell, &request, gang, out, rules, now)
             }
         };
-        for (node, condition) in as_is {
-            self.cell.set_condition(node, condition);
-        }
+        self.unbar(as_is);
         self.cell.unbook(id);
         if let Some(as_booked) = as_booked {
             let put_back = self.cell.put_back(as_booked);
@@ -239,7 +237,7 @@ impl State {
     }
 
     /// Lets nobody on these nodes; says how they were.
-    fn bar(&mut self, nodes: &NodeSet) -> Vec<(NodeIndex, NodeCondition)> {
+    pub(crate) fn bar(&mut self, nodes: &NodeSet) -> Vec<(NodeIndex, NodeCondition)> {
         let as_is = nodes.iter().filter_map(|node| {
             let condition = *self.cell.condition(node)?;
             Some((node, condition))
@@ -253,6 +251,13 @@ impl State {
             self.cell.set_condition(*node, flagged);
         }
         as_is
+    }
+
+    /// Puts nodes back as they were before they were barred.
+    pub(crate) fn unbar(&mut self, as_is: Vec<(NodeIndex, NodeCondition)>) {
+        for (node, condition) in as_is {
+            self.cell.set_condition(node, condition);
+        }
     }
 
     /// Puts the node of a plan in the place of another. A spare that takes over is one no longer.

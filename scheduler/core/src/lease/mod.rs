@@ -12,6 +12,7 @@ mod progress;
 mod quota;
 mod reclaim;
 
+pub(crate) use mend::AT_ONCE;
 pub(crate) use nodes::Having;
 pub(crate) use quota::OverQuota;
 

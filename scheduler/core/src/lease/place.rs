@@ -33,6 +33,7 @@ impl State {
             Decision::Placed { why, .. } | Decision::Wait { why, .. } | Decision::Never { why } => {
                 why.policy = Some(self.policies.digest());
                 in_words_of_people(why);
+                self.say_who_undrains(&request.sku, why);
                 self.say_who_goes_first(request, why, now);
             }
         }

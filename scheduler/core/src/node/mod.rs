@@ -1,13 +1,15 @@
 //! Nodes: what is known of each, and how it moves from state to state.
 //!
 //! [`report`] holds what agents say against what was admitted, [`liveness`] decides when silence
-//! means loss, [`health`] what can be let of a node that is there.
+//! means loss, [`health`] what can be let of a node that is there, [`flags`] what operators say of it.
 
 mod condition;
+mod flags;
 mod health;
 mod liveness;
 mod report;
 
+pub(crate) use flags::{FlagChange, Flags};
 pub(crate) use liveness::{Brake, Presence};
 
 use leasehold_common::grant::{AckRecord, AckState};

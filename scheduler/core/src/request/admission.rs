@@ -1,15 +1,17 @@
-//! Admissions that are being carried out: as many nodes a batch as fit, answered with the last.
+//! Admissions, and changes of flags, that are being carried out: as many nodes a batch as fit, answered with the last.
 //!
 //! While one is under way no further event is taken and nothing that is due for leases is done, so
 //! that what was judged when it was asked for is still so when it is carried out.
 
+use super::flags::FlagJob;
 use super::import::Place;
 use crate::command::{View, Written};
 use crate::draft::Entry;
 use crate::event::{Effect, RequestId};
+use crate::lease::AT_ONCE;
 use crate::state::State;
 use leasehold_common::api::{ImportReport, List};
-use leasehold_common::ids::{NodeIndex, NodeName, SkuName};
+use leasehold_common::ids::{LeaseId, NodeIndex, NodeName, SkuName};
 use leasehold_common::log::{Actor, Attributes, EventName};
 use leasehold_common::node::{FleetRecord, NodeState, StateReason};
 use leasehold_common::record::{Unknown, Version};
@@ -17,7 +19,7 @@ use leasehold_common::time::Timestamp;
 use leasehold_common::topology::TopologyPath;
 use std::collections::{BTreeMap, VecDeque};
 
-/// An import or an admission.
+/// An import, an admission, or a change of flags.
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub id: RequestId,
@@ -34,6 +36,10 @@ pub(crate) enum Todo {
     Place(Place),
     /// It is there and is taken as it now reports itself.
     Again(NodeIndex, TopologyPath, SkuName),
+    /// It gets other flags.
+    Flag(NodeIndex),
+    /// This lease is booked on nodes that were flagged, and goes elsewhere if that is free.
+    Mend(LeaseId),
 }
 
 /// What is answered at the end.
@@ -41,18 +47,30 @@ pub(crate) enum Todo {
 pub(crate) enum Done {
     Import(ImportReport),
     Admit(Vec<NodeName>),
+    Flags(Box<FlagJob>),
 }
 
 impl State {
     /// Goes on with admissions, as far as the batch has room.
     pub(crate) fn continue_admissions(&mut self, now: Timestamp) {
+        let mut mended = 0;
         while let Some(mut job) = self.admissions.pop_front() {
-            while !self.draft.is_full() {
+            while !self.draft.is_full() && mended < AT_ONCE {
                 match job.todo.pop_front() {
                     None => break,
                     Some(Todo::Place(place)) => self.place_node(place, &job, now),
                     Some(Todo::Again(index, path, sku)) => {
                         self.readmit(index, path, sku, &job, now);
+                    }
+                    Some(Todo::Flag(first)) => {
+                        let nodes = with_those_that_follow(first, &mut job.todo, self.draft.room());
+                        if let Done::Flags(flags) = &job.done {
+                            self.reflag_part(&nodes, flags, job.reason.as_ref(), &job.actor);
+                        }
+                    }
+                    Some(Todo::Mend(lease)) => {
+                        mended += 1;
+                        self.mend(lease, now);
                     }
                 }
             }
@@ -63,6 +81,7 @@ impl State {
             let view = match job.done {
                 Done::Import(report) => View::Import(report),
                 Done::Admit(names) => View::Nodes(self.admitted(&names, now)),
+                Done::Flags(flags) => self.reflag_done(&flags).view,
             };
             let result = Box::new(Ok(Written {
                 status: 200,
@@ -192,6 +211,22 @@ impl State {
     }
 }
 
+/// The nodes to be flagged that come next, as many as there is room for: one record names them all.
+fn with_those_that_follow(
+    first: NodeIndex,
+    todo: &mut VecDeque<Todo>,
+    room: usize,
+) -> Vec<NodeIndex> {
+    let mut nodes = vec![first];
+    while nodes.len() < room
+        && let Some(Todo::Flag(next)) = todo.front()
+    {
+        nodes.push(*next);
+        todo.pop_front();
+    }
+    nodes
+}
+
 fn new_node(index: NodeIndex, place: Place, now: Timestamp) -> FleetRecord {
     FleetRecord {
         version: Version::CURRENT,
@@ -209,6 +244,7 @@ fn new_node(index: NodeIndex, place: Place, now: Timestamp) -> FleetRecord {
         side: None,
         held_by: None,
         flags: BTreeMap::new(),
+        idempotency: Vec::new(),
         admitted: now,
         unknown: Unknown::default(),
     }

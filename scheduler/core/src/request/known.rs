@@ -46,6 +46,12 @@ impl State {
                 let known = record.idempotency.iter().find(is_it)?;
                 (known, View::Maintenance(Box::new(view)))
             }
+            Changed::Flags(index) => {
+                let fleet = &self.nodes[index].fleet;
+                let known = fleet.idempotency.iter().find(is_it)?;
+                let view = self.reflagged_before(&write.command, actor.uid);
+                (known, view)
+            }
         };
         if known.body != *body {
             return Some(Err(Problem::new(

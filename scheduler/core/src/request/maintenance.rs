@@ -12,6 +12,7 @@ use leasehold_common::keys::Key;
 use leasehold_common::log::{Actor, Attributes, EventName, Subject};
 use leasehold_common::maintenance::{MaintenanceRecord, MaintenanceState};
 use leasehold_common::node_set::NodeSet;
+use leasehold_common::policy::Finding;
 use leasehold_common::record::{Unknown, Version};
 use leasehold_common::time::{Span, Timestamp};
 
@@ -23,6 +24,9 @@ const FROM_SLACK: Span = Span::from_mins(1);
 
 /// How far ahead a maintenance may end: ten years.
 const AHEAD_MAX: Span = Span::from_hours(24 * 3653);
+
+/// The most names that are told one by one, if they are of no node.
+const UNKNOWN_NAMED: usize = 256;
 
 /// How long one that is over stays in the store; afterwards the log has it.
 const ENDED_KEPT: Span = Span::from_hours(7 * 24);
@@ -210,25 +214,39 @@ impl State {
         }
     }
 
-    fn listed_nodes(&self, list: &str) -> Result<NodeSet, Problem> {
+    /// The admitted nodes of a hostlist. Every name that is none is told.
+    pub(super) fn listed_nodes(&self, list: &str) -> Result<NodeSet, Problem> {
         let names = hostlist::expand(list).map_err(|e| {
             Problem::field("nodes", list, format!("a hostlist such as h[001-016]: {e}"))
         })?;
-        let unknown = |name: &str| {
-            let detail = format!("no node {name} is admitted");
-            let problem = Problem::new(ProblemCode::UnknownNode, detail);
-            problem.about("nodes", name, "names of admitted nodes")
-        };
-        names
-            .iter()
-            .map(|text| {
-                let name = text.parse().map_err(|_| unknown(text))?;
-                self.by_name
-                    .get(&name)
-                    .copied()
-                    .ok_or_else(|| unknown(text))
-            })
-            .collect()
+        let index = |text: &str| self.by_name.get(&text.parse().ok()?).copied();
+        let (mut nodes, mut unknown) = (NodeSet::default(), Vec::new());
+        for text in &names {
+            match index(text) {
+                Some(index) => drop(nodes.insert(index)),
+                None => unknown.push(text.as_str()),
+            }
+        }
+        let allowed = "names of admitted nodes";
+        match unknown[..] {
+            [] => Ok(nodes),
+            [name, ..] => {
+                let all = hostlist::fold(unknown.iter().copied());
+                let detail = match unknown.len() {
+                    1 => format!("no node {name} is admitted"),
+                    n => format!("{n} of these nodes are not admitted: {all}"),
+                };
+                let findings = unknown.iter().take(UNKNOWN_NAMED).map(|name| Finding {
+                    field: "nodes".into(),
+                    value: (*name).into(),
+                    allowed: allowed.into(),
+                });
+                let mut problem =
+                    Problem::new(ProblemCode::UnknownNode, detail).about("nodes", all, allowed);
+                problem.findings = findings.collect();
+                Err(problem)
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod commit;
 mod create;
 mod end;
 mod extend;
+mod flags;
 mod import;
 mod known;
 mod maintenance;
@@ -18,6 +19,7 @@ mod replace;
 mod shrink;
 
 pub(crate) use admission::Admission;
+pub(crate) use flags::flag_views;
 
 use crate::command::{Command, Write, Written};
 use crate::event::RequestId;
@@ -54,8 +56,8 @@ impl Asked<'_> {
 }
 
 impl State {
-    /// Carries a request out. `None` where the answer comes later: an admission goes on over several
-    /// batches.
+    /// Carries a request out. `None` where the answer comes later: what concerns many nodes goes on
+    /// over several batches.
     pub(crate) fn request(
         &mut self,
         id: RequestId,
@@ -107,6 +109,9 @@ impl State {
             Command::EndMaintenance(id) => self.end_maintenance(id, asked),
             Command::ImportNodes(wish) => return self.import_nodes(id, &wish, asked),
             Command::AdmitNodes(wish) => return self.admit_nodes(id, &wish, asked),
+            Command::DrainNodes(wish) => return self.drain_nodes(id, wish, asked),
+            Command::UndrainNodes(wish) => return self.undrain_nodes(id, wish, asked),
+            Command::ResumeNodes(wish) => return self.resume_nodes(id, wish, asked),
             // A ledger that decides is not in need of recovery; one that is frozen never gets here.
             Command::Recover(_) => Err(Problem::new(
                 ProblemCode::NotFrozen,

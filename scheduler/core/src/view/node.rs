@@ -2,6 +2,7 @@
 
 use crate::maintenance::Booker;
 use crate::node::{Node, Presence};
+use crate::request::flag_views;
 use crate::state::State;
 use leasehold_common::api::{GpuView, NodeView};
 use leasehold_common::ids::{LeaseId, NodeIndex};
@@ -78,6 +79,7 @@ impl State {
                 .map_or(0, |health| health.power().watts()),
             leases: node.leases.iter().copied().collect(),
             maintenance,
+            flags: flag_views(&fleet.flags, |_, _| true).collect(),
             agent: versions.map(|v| v.agent.clone()),
             driver: versions.and_then(|v| v.driver.clone()),
             trouble: node
@@ -139,6 +141,7 @@ impl State {
                 power_watts: stranger.health.as_ref().map_or(0, |h| h.power().watts()),
                 leases: Vec::new(),
                 maintenance: Vec::new(),
+                flags: Vec::new(),
                 agent: report.map(|r| r.versions.agent.clone()),
                 driver: report.and_then(|r| r.versions.driver.clone()),
                 trouble: stranger.health.as_ref().and_then(|h| h.trouble.clone()),
@@ -165,6 +168,7 @@ impl State {
                 sku: node.fleet.sku.clone(),
                 node_state: state,
                 verdict: health.map(|h| h.verdict),
+                since: health.map(|h| h.since),
                 reasons: health
                     .into_iter()
                     .flat_map(|h| h.reasons.iter().map(ToString::to_string))

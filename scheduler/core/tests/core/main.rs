@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod cleaning;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod gb200;

@@ -375,3 +375,23 @@ fn a_lease_beyond_its_accounts_quota_says_how_many_gpus_are_missing() {
     sooner if   8 GPUs more of quota
     ");
 }
+
+#[test]
+fn a_lease_that_waits_for_drained_nodes_is_told_who_lets_them_go() {
+    let mut why = Explanation {
+        reasons: vec![RankedReason {
+            reason: Reason::Draining,
+            nodes: 2,
+            detail: "2 that would do are flagged".into(),
+        }],
+        unblocked_by: vec![Unblock::NodesUndrained { nodes: 2, at: None }],
+        ..nothing_said(Outcome::Wait)
+    };
+    let said = view(four_nodes_in_a_rack(), Some(why.clone()));
+    assert!(said.ends_with("sooner if   2 nodes undrained\n"), "{said}");
+    let at = Some(at("2026-11-22T11:00:00Z"));
+    why.unblocked_by = vec![Unblock::NodesUndrained { nodes: 2, at }];
+    let said = view(four_nodes_in_a_rack(), Some(why));
+    let clock = "2 nodes undrained, the first by the clock 2026-11-22T11:00:00Z";
+    assert!(said.contains(clock), "{said}");
+}

@@ -2,9 +2,10 @@
 
 use crate::output::Show;
 use crate::output::table::{Table, or_none};
-use crate::output::time::second;
+use crate::output::time::{minute, second};
 use leasehold_common::api::{List, NodeView};
 use leasehold_common::hostlist;
+use leasehold_common::node::FlagKind;
 use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub enum Folding {
     ByState,
     /// One line per node, as `sinfo -N` has it.
     PerNode,
+    /// One line for all nodes that cannot be let for the same reason, as `sinfo -R` has it.
+    ByReason,
 }
 
 impl Show for List<NodeView> {
@@ -24,6 +27,7 @@ impl Show for List<NodeView> {
         match folding {
             Folding::ByState => folded(&self.items),
             Folding::PerNode => per_node(&self.items, wide),
+            Folding::ByReason => by_reason(&self.items),
         }
         .text(headings)
     }
@@ -36,9 +40,20 @@ impl Show for List<NodeView> {
     }
 }
 
-/// The state, with Slurm's `*` where the agent is silent.
+/// The state, with Slurm's `*` where the agent is silent and its `+drain` where no new lease begins.
 fn state(node: &NodeView) -> String {
-    format!("{}{}", node.state, if node.live { "" } else { "*" })
+    let silent = if node.live { "" } else { "*" };
+    format!("{}{silent}{}", node.state, flags(node))
+}
+
+/// `+drain`, `+maint`.
+fn flags(node: &NodeView) -> String {
+    let flags = node.flags.iter().map(|flag| match &flag.flag {
+        FlagKind::NoNewLeases => "+drain".to_owned(),
+        FlagKind::Maintenance => "+maint".to_owned(),
+        other => format!("+{other}"),
+    });
+    flags.collect()
 }
 
 /// The reason is worth a column only where somebody could do something about it.
@@ -87,7 +102,13 @@ fn folded(nodes: &[NodeView]) -> Table {
     }
     let mut groups: BTreeMap<_, Group<'_>> = BTreeMap::new();
     for node in nodes {
-        let alike = (node.state, !node.live, node.sku.clone(), reason(node));
+        let alike = (
+            node.state,
+            !node.live,
+            flags(node),
+            node.sku.clone(),
+            reason(node),
+        );
         let group = groups.entry(alike).or_default();
         group.names.push(node.name.as_str());
         group.gpus.add(node);
@@ -102,15 +123,52 @@ fn folded(nodes: &[NodeView]) -> Table {
         "POWER",
         "REASON",
     ]);
-    for ((state, silent, sku, reason), group) in groups {
+    for ((state, silent, flags, sku, reason), group) in groups {
         table.row([
             hostlist::fold(group.names.iter().copied()),
-            format!("{state}{}", if silent { "*" } else { "" }),
+            format!("{state}{}{flags}", if silent { "*" } else { "" }),
             or_none(sku),
             group.names.len().to_string(),
             group.gpus.text(),
             power(group.watts),
             reason,
+        ]);
+    }
+    table
+}
+
+/// Every flag, and every state that keeps leases away and that somebody could do something about.
+fn by_reason(nodes: &[NodeView]) -> Table {
+    let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for node in nodes {
+        let flagged = node.flags.iter().map(|flag| {
+            let kind = Some(flag.flag.to_string());
+            let (by, until) = (Some(flag.by.clone()), flag.until);
+            (kind, by, Some(flag.since), until, flag.why.clone())
+        });
+        let words = format!("{}: {}", reason(node), node.detail);
+        let words = words.trim_end_matches(": ").to_owned();
+        let stands = (!reason(node).is_empty()).then_some((None, None, node.since, None, words));
+        for (flag, by, since, until, why) in flagged.chain(stands) {
+            let alike = (node.state, state(node), flag, by, since, until, why);
+            groups.entry(alike).or_default().push(node.name.as_str());
+        }
+    }
+    let columns = [
+        "NODES", "COUNT", "STATE", "FLAG", "BY", "SINCE", "UNTIL", "REASON",
+    ];
+    let mut table = Table::new(columns);
+    for ((_, state, flag, by, since, until, why), names) in groups {
+        table.row([
+            hostlist::fold(names.iter().copied()),
+            names.len().to_string(),
+            state,
+            or_none(flag),
+            or_none(by),
+            or_none(since.map(minute)),
+            or_none(until.map(minute)),
+            // Words with spaces: the last column for that reason.
+            why,
         ]);
     }
     table
@@ -178,6 +236,19 @@ fn leases(node: &NodeView) -> String {
         .join(",")
 }
 
+/// `no-new-leases by 1000 since … until …: why`, one below the other.
+fn flag_lines(node: &NodeView) -> String {
+    let lines = node.flags.iter().map(|flag| {
+        let until = flag
+            .until
+            .map(|until| format!(" until {}", second(until)))
+            .unwrap_or_default();
+        let (kind, by, since) = (&flag.flag, &flag.by, second(flag.since));
+        format!("{kind} by {by} since {since}{until}: {}", flag.why)
+    });
+    lines.collect::<Vec<_>>().join("\n         ")
+}
+
 impl Show for NodeView {
     type With = ();
 
@@ -193,6 +264,7 @@ impl Show for NodeView {
                 format!("{}{}", state(self), since.unwrap_or_default()),
             ),
             ("reason", format!("{}: {}", self.reason, self.detail)),
+            ("flags", flag_lines(self)),
             ("path", or_none(self.path.as_ref())),
             ("sku", or_none(self.sku.as_ref())),
             ("owner", or_none(self.owner)),

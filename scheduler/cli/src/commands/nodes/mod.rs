@@ -1,5 +1,6 @@
 //! `leasectl nodes`: what there is, and what the operator admits of it.
 
+mod drain;
 mod import;
 mod list;
 
@@ -27,6 +28,9 @@ pub async fn run(verb: Nodes, session: &mut Session<'_>) -> Result<Exit, Failure
         }
         Nodes::Import(args) => import::run(&args, session).await,
         Nodes::Admit(args) => admit(&args, session).await,
+        Nodes::Drain(args) => drain::drain(&args, session).await,
+        Nodes::Undrain(args) => drain::undrain(&args, session).await,
+        Nodes::Resume(args) => drain::resume(&args, session).await,
     }
 }
 
@@ -35,10 +39,10 @@ async fn ls(args: &ListNodes, session: &mut Session<'_>) -> Result<Exit, Failure
         .state
         .map(|state| format!("?state={state}"))
         .unwrap_or_default();
-    let folding = if args.per_node {
-        Folding::PerNode
-    } else {
-        Folding::ByState
+    let folding = match (args.per_node, args.reasons) {
+        (_, true) => Folding::ByReason,
+        (true, false) => Folding::PerNode,
+        (false, false) => Folding::ByState,
     };
     session
         .show::<List<NodeView>>(&format!("/v1/nodes{query}"), &folding)
