@@ -90,7 +90,10 @@ fn rules_of_ones_own_are_checked_when_they_are_read() {
     assert!(!output.status.success());
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let wanted = "rule \"too-hot\": at_most is 400; allowed: -50 to 100";
-    assert!(told.contains("health.rules: ") && told.contains(wanted), "{told}");
+    assert!(
+        told.contains("health.rules: ") && told.contains(wanted),
+        "{told}"
+    );
 
     fs::remove_file(&path).unwrap();
     let told = String::from_utf8_lossy(&check(&text, &[], &[]).stderr).into_owned();
