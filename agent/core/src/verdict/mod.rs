@@ -73,8 +73,7 @@ impl GpuState {
             *at = now.min(*at);
         }
         let mut events: Vec<&Event> = observation.events.iter().collect();
-        // Another boot ends what was before it, whatever the clock said then. The rest by time, and
-        // what sets a GPU up anew before what it reports at the same instant.
+        // Another boot ends what was before it, whatever the clock said then. The rest by time.
         events.sort_by_key(|event| (!matches!(event, Event::Boot { .. }), event.at(), *event));
         events.dedup();
         for event in events {

@@ -32,7 +32,7 @@ pub struct Xid {
     pub at: Timestamp,
     /// Its number.
     pub code: u32,
-    /// Of which GPU.
+    /// Of which GPU; it is for the caller to tell it to that GPU's state.
     pub gpu: GpuUuid,
     /// Of which slice of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,10 +59,12 @@ pub struct Word {
 }
 
 /// Something that happened to a GPU or its node. The order of the variants is the order in which
-/// events of one instant are taken: what sets a GPU up anew comes before what it reports then.
+/// events of one instant are taken: what is done to a GPU is after what it reported until then.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
+    /// An XID.
+    Xid(Xid),
     /// The node runs under this boot id, since then. Said at each start of the agent; another id
     /// than before is a reboot.
     Boot {
@@ -108,8 +110,6 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// An XID.
-    Xid(Xid),
 }
 
 impl Event {

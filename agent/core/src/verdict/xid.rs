@@ -4,7 +4,7 @@ use super::decode::{LinkFault, link_fault, recovery_action};
 use super::observation::Xid;
 use super::rules::{Condition, Decoder, Effect, Rules, XidRule};
 use super::signal::{Signal, recovery_words};
-use super::state::{Fault, GpuState, MOST_CODES, MOST_RECENT, MOST_SEEN, Sighting, XidCount};
+use super::state::{Fault, GpuState, MOST_CODES, MOST_RECENT, MOST_SEEN, Sighting};
 use leasehold_common::time::{Span, Timestamp};
 use std::fmt::Write as _;
 
@@ -13,8 +13,11 @@ impl GpuState {
     pub(super) fn xid(&mut self, xid: &Xid, rules: &Rules, now: Timestamp) {
         let at = xid.at.min(now);
         let is_new_fault = !self.seen.iter().any(|seen| {
-            let apart = seen.at.since(xid.at).max(xid.at.since(seen.at));
-            seen.code == xid.code && apart <= rules.same
+            let apart = distance(seen.at, xid.at);
+            // Two slices at once are two faults; a source that names no slice means either.
+            let same_place =
+                seen.instance.is_none() || xid.instance.is_none() || seen.instance == xid.instance;
+            seen.code == xid.code && same_place && apart <= rules.same
         });
         if !self.note(xid) {
             return;
@@ -109,12 +112,24 @@ impl GpuState {
                 return Some((tenants.effect.clone(), "tenants"));
             }
         }
-        if let Some(often) = &rule.often
-            && count.faults(often.within, often.apart, at) >= often.times
-        {
-            return Some((often.effect.clone(), "often"));
-        }
-        None
+        let often = rule.often.as_ref()?;
+        let lately = count.recent.iter().filter(|time| {
+            let is_late = at.since(**time) <= often.within;
+            is_late
+                && often
+                    .alone
+                    .is_none_or(|within| self.is_alone(code, **time, within))
+        });
+        let is_often = faults(lately, often.apart) >= often.times;
+        is_often.then(|| (often.effect.clone(), "often"))
+    }
+
+    /// Whether no other XID came so close to it.
+    fn is_alone(&self, code: u32, at: Timestamp, within: Span) -> bool {
+        !self
+            .seen
+            .iter()
+            .any(|seen| seen.code != code && distance(seen.at, at) <= within)
     }
 
     /// XID 154: the driver's recovery action, in words.
@@ -153,10 +168,7 @@ impl GpuState {
             }
             let came = |codes: &[u32]| {
                 self.seen.iter().any(|seen| {
-                    let apart = seen
-                        .at
-                        .since(standing.last)
-                        .max(standing.last.since(seen.at));
+                    let apart = distance(seen.at, standing.last);
                     codes.contains(&seen.code) && apart <= with.within
                 })
             };
@@ -172,20 +184,21 @@ impl GpuState {
     }
 }
 
-impl XidCount {
-    /// How many faults, each `apart` from the one before, there were in the time `within` before `at`.
-    fn faults(&self, within: Span, apart: Span, at: Timestamp) -> usize {
-        let mut last: Option<Timestamp> = None;
-        let mut faults = 0;
-        for time in &self.recent {
-            let is_late = at.since(*time) <= within;
-            if is_late && last.is_none_or(|last| time.since(last) >= apart) {
-                faults += 1;
-                last = Some(*time);
-            }
+/// How many faults there are in these, each `apart` from the one before.
+fn faults<'a>(times: impl Iterator<Item = &'a Timestamp>, apart: Span) -> usize {
+    let mut last: Option<Timestamp> = None;
+    let mut faults = 0;
+    for time in times {
+        if last.is_none_or(|last| time.since(last) >= apart) {
+            faults += 1;
+            last = Some(*time);
         }
-        faults
     }
+    faults
+}
+
+fn distance(one: Timestamp, other: Timestamp) -> Span {
+    one.since(other).max(other.since(one))
 }
 
 /// What is not in the catalogue shares one key: the kernel's log can hold any number.

@@ -293,6 +293,14 @@ fn check_satisfied(
             satisfied.insert(action, acts);
         }
     }
+    // An action that nothing satisfies would stand for ever. An rma is an operator's to end.
+    for action in Action::ALL.iter().filter(|action| !action.is_harmless()) {
+        let has_none = satisfied.get(action).is_none_or(Vec::is_empty);
+        if has_none && *action != Action::Rma {
+            let words = one_of(ACTS.iter().map(|(word, _)| *word));
+            mistakes.missing(format!("satisfied: {action}"), words);
+        }
+    }
     satisfied
 }
 

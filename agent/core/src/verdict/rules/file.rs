@@ -83,6 +83,7 @@ pub struct Often {
     pub times: Option<i64>,
     pub within: Option<String>,
     pub apart: Option<String>,
+    pub alone: Option<String>,
     pub verdict: Option<String>,
     pub action: Option<String>,
     pub clear: Option<String>,

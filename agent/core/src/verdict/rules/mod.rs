@@ -119,6 +119,8 @@ pub(super) struct Often {
     pub times: usize,
     pub within: Span,
     pub apart: Span,
+    /// Only those count that no other XID comes so close to.
+    pub alone: Option<Span>,
     pub effect: Effect,
 }
 

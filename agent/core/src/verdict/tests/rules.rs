@@ -30,6 +30,32 @@ fn the_built_in_rules_are_sound() {
 }
 
 #[test]
+fn every_reason_and_every_action_is_explained_to_operators() {
+    const DOCUMENT: &str = include_str!("../../../../../common/docs/operations.md");
+    let rules = Rules::built_in();
+    let of_rules = rules.rules.iter().map(|rule| &rule.effect);
+    let of_xids = rules.xids.values().flat_map(|xid| {
+        let often = xid.often.as_ref().map(|often| &often.effect);
+        let tenants = xid.tenants.as_ref().map(|tenants| &tenants.effect);
+        xid.effect.iter().chain(often).chain(tenants)
+    });
+    for effect in of_rules.chain(of_xids) {
+        let known = HealthReason::ALL.contains(&effect.reason);
+        assert!(known, "{} is a token of its own", effect.reason);
+        let verdict = effect.verdict;
+        let row = DOCUMENT
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{verdict}` |")))
+            .expect("each verdict has a row");
+        let word = format!("`{}`", effect.reason);
+        assert!(row.contains(&word), "{verdict} lacks {word}");
+    }
+    for action in Action::ALL {
+        assert!(DOCUMENT.contains(&format!("\n| `{action}` |")), "{action}");
+    }
+}
+
+#[test]
 fn a_threshold_of_ones_own_decides() {
     let rules = with("at_most = 0\nhold = \"5s\"", "at_most = 10\nhold = \"0s\"").unwrap();
     let warm = GpuSample {
@@ -95,6 +121,7 @@ fn each_mistake_names_its_field_what_stands_there_and_what_is_allowed() {
         ("within = \"10m\"\nhold = \"0s\"\nclear = \"5m\"", "within = \"2h\"\nhold = \"0s\"\nclear = \"5m\"", "within is 2h; allowed: whole minutes, up to 60m"),
         ("verdict = \"healthy\"\naction = \"none\"", "verdict = \"healthy\"\naction = \"rma\"", "rule \"persistence-off\": action is rma; allowed: none or restart-app of what is healthy"),
         ("reboot-node = [\"reboot\"]", "reboot-node = [\"kick\"]", "satisfied: reboot-node is \"kick\"; allowed: reset, anew, reload, reboot"),
+        ("reboot-node = [\"reboot\"]", "reboot-node = []", "satisfied: reboot-node is missing; allowed: reset, anew, reload, reboot"),
         ("[xid.policy.check]", "[xid.policy.look]", "xid.policy is \"look\"; allowed: restart-app, check, reset-gpu, reboot-node, drain-rma"),
         ("[xid.policy.check]", "[xid.policy.look]", "xid.policy.check is missing; allowed: restart-app"),
         ("app-fault = \"AppFault\"", "app = \"AppFault\"", "xid.reason is \"app\"; allowed: app-fault, hardware-fault, driver, fabric, thermal-power, unused"),
@@ -104,6 +131,7 @@ fn each_mistake_names_its_field_what_stands_there_and_what_is_allowed() {
         ("codes = [79]", "codes = [79]\naction = \"panic\"", "xid.override 79: action is \"panic\"; allowed: none, restart-app"),
         ("codes = [79]", "codes = [79]\ndecode = \"morse\"", "xid.override 79: decode is \"morse\"; allowed: nvlink5, recovery-action"),
         ("distinct = 2\nwithin = \"7d\"\nverdict = \"degraded\"", "distinct = 2\nwithin = \"7d\"\nverdict = \"unhealthy\"", "xid.override 13: verdict is unhealthy; allowed: healthy or degraded: an application's fault condemns no hardware"),
+        ("alone = \"5s\"", "alone = \"yes\"", "xid.override 45: often.alone is \"yes\"; allowed: a length of time"),
         ("distinct = 2", "distinct = 1", "xid.override 13: tenants.distinct is 1; allowed: 2 to 8"),
         ("calm = [63, 94]", "calm = [63, 94, 95]", "with.calm is 95; allowed: codes that are not harsh as well"),
         ("fatal = [0x2, 0x10]", "fatal = [0x2, 0x11]", "nvlink5 144 SAW_MVB: of is bits, with 0x11; allowed: a single bit each"),

@@ -46,7 +46,7 @@ const STORIES: &[Story] = &[
     Story(&[(95, "Uncontained")], (Unhealthy, "MemoryFault", ResetGpu), ByReset),
     Story(&[(119, "")], (Unhealthy, "DriverFault", ResetGpu), ByReset),
     Story(&[(121, "")], (Degraded, "HardwareXid", NOTHING), After(600)),
-    Story(&[(137, "")], (Degraded, "AppFault", NOTHING), After(600)),
+    Story(&[(137, "")], (Degraded, "XidCheck", NOTHING), After(600)),
     Story(&[(136, "")], (Unhealthy, "FabricXid", ResetGpu), ByReset),
     Story(&[(144, "SAW_MVB Fatal (0x1 0x2)")], (Unhealthy, "FabricXid", ResetGpu), ByReset),
     Story(&[(144, "SAW_MVB Nonfatal (0x1 0x1)")], (Healthy, "", NOTHING), After(0)),
@@ -217,6 +217,40 @@ fn what_comes_often_is_another_matter() {
         }
         assert!(gpu.state.action().is_harmless(), "{code}: a burst");
     }
+}
+
+#[test]
+fn the_shadow_of_another_fault_is_no_fault_of_the_fabric() {
+    let mut gpu = Gpu::new();
+    for _ in 0..8 {
+        gpu.now = gpu.now + Span::from_secs(30);
+        gpu.xid(31, "");
+        gpu.xid(45, "");
+    }
+    assert_eq!(gpu.shown(), (Healthy, vec![], RestartApp));
+}
+
+#[test]
+fn two_sources_tell_of_one_fault_and_two_slices_of_two() {
+    let on = |instance, at: Timestamp, words: &str| match xid(31, at, words) {
+        Event::Xid(xid) => Event::Xid(Xid { instance, ..xid }),
+        other => other,
+    };
+    let slice = |gpu| Some(Instance { gpu, compute: None });
+    let mut gpu = Gpu::new();
+    let later = gpu.now + Span::from_millis(300);
+    gpu.now = later;
+    gpu.tell(&[on(slice(1), MORNING, ""), on(None, later, "MMU Fault")]);
+    assert_eq!(
+        gpu.state.xids().map(|(_, count)| count.total).sum::<u64>(),
+        1
+    );
+    gpu.now = gpu.now + Span::from_mins(1);
+    gpu.tell(&[on(slice(1), gpu.now, ""), on(slice(2), gpu.now, "")]);
+    assert_eq!(
+        gpu.state.xids().map(|(_, count)| count.total).sum::<u64>(),
+        3
+    );
 }
 
 #[test]

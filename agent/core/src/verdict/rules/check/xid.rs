@@ -254,6 +254,8 @@ fn check_often(
         mistakes,
     );
     let apart = span(&at("apart"), raw.apart.as_deref(), Span::ZERO, mistakes);
+    let alone = raw.alone.as_deref();
+    let alone = alone.map(|text| span(&at("alone"), Some(text), Span::ZERO, mistakes));
     let effect = graver(
         &at,
         [&raw.verdict, &raw.action, &raw.clear, &raw.reason],
@@ -263,6 +265,7 @@ fn check_often(
         times: times?,
         within: within?,
         apart: apart?,
+        alone: settled(alone)?,
         effect: effect?,
     })
 }
