@@ -5,12 +5,14 @@ use crate::inventory::{ACCOUNTS, DUO, node_name, sku};
 use crate::rng::Rng;
 use crate::scheduler::Answer;
 use leasehold_common::api::{
-    AdmitNodes, CreateLease, CreateMaintenance, EndLease, ExtendLease, ProblemCode, ReplaceNode,
-    RollbackPolicy, SetPolicy, SetPowerBudget, ShrinkLease, WantedStep,
+    AdmitNodes, CreateLease, CreateMaintenance, DrainNodes, EndLease, ExtendLease, ProblemCode,
+    ReplaceNode, ResumeNodes, RollbackPolicy, SetPolicy, SetPowerBudget, ShrinkLease, UndrainNodes,
+    WantedStep,
 };
 use leasehold_common::class::Side;
 use leasehold_common::ids::{IdempotencyKey, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, Shape};
+use leasehold_common::node::FlagKind;
 use leasehold_common::policy::{Granularity, Isolation, Policy, Share};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::{Locality, Prefix};
@@ -162,13 +164,39 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
         83..88 => Command::ImportNodes(crate::inventory::import(nodes)),
         88..93 => Command::ImportNodes(moved(rng, nodes)),
         93..95 => house(rng, nodes, now),
-        95..98 => Command::AdmitNodes(AdmitNodes {
+        95..97 => Command::AdmitNodes(AdmitNodes {
             nodes: format!("n{}", rng.below(nodes as u64)),
             reason: None,
         }),
+        97 => flags(rng, nodes, now),
         _ => Command::CreateLease(CreateLease {
             shape: Shape::nodes(0),
             ..lease(rng, now)
+        }),
+    }
+}
+
+/// A node or two are drained, for good or for a while, or let again.
+fn flags(rng: &mut Rng, nodes: usize, now: Timestamp) -> Command {
+    let (one, other) = (rng.below(nodes as u64), rng.below(nodes as u64));
+    let nodes = format!("n{one},n{other}");
+    match rng.below(5) {
+        0 => Command::UndrainNodes(UndrainNodes {
+            nodes,
+            flag: None,
+            reason: None,
+        }),
+        1 => Command::ResumeNodes(ResumeNodes {
+            nodes,
+            reason: None,
+        }),
+        _ => Command::DrainNodes(DrainNodes {
+            nodes,
+            reason: "somebody is about to open it".into(),
+            flag: rng.chance(300).then_some(FlagKind::Maintenance),
+            until: rng
+                .chance(700)
+                .then(|| now + Span::from_mins(*rng.pick(&[1, 20]))),
         }),
     }
 }

@@ -1,5 +1,6 @@
 //! The ledger as the checker has it: commit by commit.
 
+use super::drained::Drained;
 use super::{Broken, overlap};
 use crate::store::{Bytes, Change, Store};
 use leasehold_common::account::Account;
@@ -28,6 +29,7 @@ pub struct Ledger {
     head: Option<LedgerHead>,
     accounts: BTreeMap<AccountName, Account>,
     leases: BTreeMap<LeaseId, LeaseRecord>,
+    drained: Drained,
     /// What is stored.
     stored: BTreeMap<Key, Bytes>,
     /// What replaying the log gives.
@@ -209,7 +211,11 @@ impl Ledger {
         let now = self.head.as_ref().map_or(Timestamp::EPOCH, |head| head.now);
         let mut before = BTreeMap::new();
         let mut changed = Vec::new();
+        let drained = self.drained.clone();
         for change in changes {
+            if let Some(value) = &change.value {
+                self.drained.take(&change.key, value)?;
+            }
             match (&change.key, &change.value) {
                 (Key::Account(name), Some(value)) => {
                     self.accounts.insert(name.clone(), decode(value)?);
@@ -240,6 +246,7 @@ impl Ledger {
         for id in &changed {
             let lease = &self.leases[id];
             self.moved_on(before.get(id), lease)?;
+            drained.nobody_begins(&self.drained, before.get(id), lease)?;
             overlap::alone(&self.leases, lease)?;
             let was_placed = before.get(id).is_some_and(|old| !old.placement.is_empty());
             let segments = |lease: &LeaseRecord| lease.placement.len();
@@ -385,7 +392,9 @@ impl Ledger {
         }
         self.leases.clear();
         self.accounts.clear();
+        self.drained = Drained::default();
         for (key, value) in &self.stored {
+            self.drained.take(key, value)?;
             match key {
                 Key::Lease(id) => drop(self.leases.insert(*id, decode(value)?)),
                 Key::Account(name) => {
@@ -450,7 +459,7 @@ fn text(value: &Value) -> Vec<u8> {
 
 /// Not by [`leasehold_common::record::decode`], which also keeps what it does not know: nothing here
 /// is of another version, and the checker reads more than anybody.
-fn decode<R: Record>(value: &Bytes) -> Result<R, Broken> {
+pub(super) fn decode<R: Record>(value: &Bytes) -> Result<R, Broken> {
     serde_json::from_slice(value)
         .map_err(|e| Broken::new("what is stored reads back", format!("{e:?}")))
 }

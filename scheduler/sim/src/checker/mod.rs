@@ -4,6 +4,7 @@
 //! the commits, and shares no code with the state or the packing engine. [`ledger`] follows every
 //! commit, [`overlap`] looks for hardware that is given twice.
 
+mod drained;
 mod ledger;
 mod overlap;
 

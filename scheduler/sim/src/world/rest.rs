@@ -5,7 +5,7 @@ use crate::agent::Budget;
 use crate::checker::Broken;
 use crate::inventory::settings;
 use crate::scheduler::Scheduler;
-use leasehold_common::api::{AdmitNodes, EndLease};
+use leasehold_common::api::{AdmitNodes, EndLease, ResumeNodes};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::keys::Key;
 use leasehold_common::lease::{LeaseRecord, LeaseState};
@@ -44,6 +44,7 @@ impl World {
         self.settle()?;
         self.agrees()?;
         self.end_everything()?;
+        self.let_nodes_again()?;
         self.take_nodes_back()?;
         self.is_empty_and_clean()?;
         self.log_verifies()?;
@@ -155,6 +156,24 @@ impl World {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// Whoever drained nodes lets them again.
+    fn let_nodes_again(&mut self) -> Result<(), Broken> {
+        let Ok(View::Nodes(list)) =
+            self.leader()?
+                .look(&Query::Nodes { state: None }, &around(), self.now)
+        else {
+            return Ok(());
+        };
+        let drained = list.items.iter().filter(|node| !node.flags.is_empty());
+        let wishes = drained.map(|node| {
+            Command::ResumeNodes(ResumeNodes {
+                nodes: node.name.to_string(),
+                reason: None,
+            })
+        });
+        self.ask_all(wishes.collect())
     }
 
     fn leader(&self) -> Result<&State, Broken> {
