@@ -44,7 +44,7 @@ impl Openings {
                     by_itself.faults = seat.faults.by_itself();
                     alone(&by_itself, &mut changes);
                 }
-                let together: Vec<_> = whole::together(&changes, unit.len()).collect();
+                let together: Vec<_> = whole::when_all(&changes, unit.len()).collect();
                 for _ in unit {
                     found.changes.extend_from_slice(&together);
                     found.ends.push(found.changes.len());

@@ -63,7 +63,7 @@ pub(super) fn keep_full(all: &[Seat], level: Locality, fitting: &mut Vec<Seat>) 
 }
 
 /// When all of so many nodes fit, by when each of them does.
-pub(super) fn together(
+pub(super) fn when_all(
     changes: &[(Timestamp, i64)],
     nodes: usize,
 ) -> impl Iterator<Item = (Timestamp, i64)> {
