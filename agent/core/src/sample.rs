@@ -42,6 +42,38 @@ pub struct SramErrors {
     pub threshold_exceeded: bool,
 }
 
+/// Memory banks by how many spare rows they have left (`nvmlDeviceGetRowRemapperHistogram`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct SpareRows {
+    /// Banks with all of theirs.
+    pub all: u32,
+    /// Banks with most, or with some.
+    pub some: u32,
+    /// Banks with few.
+    pub few: u32,
+    /// Banks with none: the next row that goes bad there cannot be replaced.
+    pub none: u32,
+}
+
+/// Repairs that wait for a reset (`nvmlDeviceGetRepairStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Repairs {
+    /// Of a memory channel.
+    pub channel: bool,
+    /// Of a cluster of processors (TPC).
+    pub tpc: bool,
+}
+
+/// Memory pages that the driver has retired: how GPUs before Ampere do without rows to replace
+/// (`nvmlDeviceGetRetiredPages`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct RetiredPages {
+    /// So many, for single-bit and double-bit errors.
+    pub count: u32,
+    /// Whether one waits for the driver to be loaded again.
+    pub pending: bool,
+}
+
 /// A PCIe link, now and at best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PcieLink {
@@ -62,6 +94,30 @@ pub struct NvLinks {
     pub active: u32,
     /// Links that are there and down.
     pub inactive: u32,
+}
+
+/// Errors of a GPU's NVLinks since the driver was loaded, over all of its links. What a generation of
+/// links does not count is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct NvLinkErrors {
+    /// Packets with a wrong check sum (fields 38 and 45); until NVLink 4.
+    pub crc: Option<u64>,
+    /// Packets sent again (field 52); until NVLink 4.
+    pub replays: Option<u64>,
+    /// Links that had to be set up again (field 59); until NVLink 4.
+    pub recoveries: Option<u64>,
+    /// Links that could not be set up again (field 214 of each link); from NVLink 5 on.
+    pub failed_recoveries: Option<u64>,
+}
+
+impl NvLinkErrors {
+    /// Whether any of them is counted at all.
+    pub const fn are_counted(&self) -> bool {
+        self.crc.is_some()
+            || self.replays.is_some()
+            || self.recoveries.is_some()
+            || self.failed_recoveries.is_some()
+    }
 }
 
 /// How far a GPU is registered with its NVSwitch fabric (`nvmlDeviceGetGpuFabricInfoV`).
@@ -87,6 +143,43 @@ pub struct Fabric {
     pub status: u32,
     /// The summary of its health: 1 healthy, 2 unhealthy, 3 limited; 0 where that is not said.
     pub health: u32,
+    /// What the driver says of it one by one; also where there is no summary.
+    pub faults: FabricFaults,
+}
+
+/// What can be wrong with a GPU's place in its fabric (`healthMask`). What a driver does not say is not
+/// wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct FabricFaults {
+    /// It has less bandwidth than it should.
+    pub degraded_bandwidth: bool,
+    /// Its routes are being set up again.
+    pub route_recovery: bool,
+    /// A route of it is out of order.
+    pub route_unhealthy: bool,
+    /// It recovers from an access that took too long.
+    pub access_timeout: bool,
+    /// Its configuration is wrong: 2 system GUID, 3 chassis serial number, 4 no partition, 5 too few
+    /// NVLinks; 0 where none of that is said.
+    pub wrong_configuration: u32,
+}
+
+impl FabricFaults {
+    /// From the bits of `healthMask` (nvml.h, `NVML_GPU_FABRIC_HEALTH_MASK_*`): two for each question, of
+    /// which 1 is yes, and four for the configuration, of which 0 and 1 are that nothing is wrong.
+    pub const fn of_mask(mask: u32) -> Self {
+        const fn yes(mask: u32, shift: u32) -> bool {
+            (mask >> shift) & 0b11 == 1
+        }
+        let configuration = (mask >> 8) & 0b1111;
+        Self {
+            degraded_bandwidth: yes(mask, 0),
+            route_recovery: yes(mask, 2),
+            route_unhealthy: yes(mask, 4),
+            access_timeout: yes(mask, 6),
+            wrong_configuration: if configuration > 1 { configuration } else { 0 },
+        }
+    }
 }
 
 /// One reading of one GPU. Each value can fail by itself.
@@ -136,6 +229,20 @@ pub struct GpuSample {
     pub nvlinks: Reading<NvLinks>,
     /// Its place in an NVSwitch fabric.
     pub fabric: Reading<Fabric>,
+    /// Temperature above which its memory slows down.
+    pub memory_max: Reading<Celsius>,
+    /// Banks by the spare rows they have left.
+    pub spare_rows: Reading<SpareRows>,
+    /// Repairs that wait for a reset.
+    pub repairs: Reading<Repairs>,
+    /// Pages that were retired, on GPUs before Ampere.
+    pub retired: Reading<RetiredPages>,
+    /// Errors of its NVLinks.
+    pub nvlink_errors: Reading<NvLinkErrors>,
+    /// Errors of the link between GPU and Grace CPU, since the driver was loaded.
+    pub c2c_errors: Reading<u64>,
+    /// Fatal PCIe errors since the driver was loaded.
+    pub pcie_fatal: Reading<u64>,
     /// Whether it is divided.
     pub mig: Reading<bool>,
     /// Whether the driver stays loaded between clients.
@@ -170,6 +277,13 @@ impl GpuSample {
             pcie_replays: failed(words),
             nvlinks: failed(words),
             fabric: failed(words),
+            memory_max: failed(words),
+            spare_rows: failed(words),
+            repairs: failed(words),
+            retired: failed(words),
+            nvlink_errors: failed(words),
+            c2c_errors: failed(words),
+            pcie_fatal: failed(words),
             mig: failed(words),
             persistence: failed(words),
             ecc_corrected: failed(words),
@@ -217,7 +331,23 @@ pub(crate) mod samples {
                 state: FabricState::Completed,
                 status: 0,
                 health: 1,
+                faults: FabricFaults::default(),
             }),
+            memory_max: Reading::Value(Celsius(95)),
+            spare_rows: Reading::Value(SpareRows {
+                all: 640,
+                ..SpareRows::default()
+            }),
+            repairs: Reading::Value(Repairs::default()),
+            retired: Reading::Unsupported,
+            nvlink_errors: Reading::Value(NvLinkErrors {
+                crc: Some(0),
+                replays: Some(0),
+                recoveries: Some(0),
+                failed_recoveries: None,
+            }),
+            c2c_errors: Reading::Value(0),
+            pcie_fatal: Reading::Value(0),
             mig: Reading::Value(false),
             persistence: Reading::Value(true),
         }

@@ -238,6 +238,13 @@ fn sample(gpu: &Gpu) -> GpuSample {
         pcie_replays: reading(gpu.pcie_replays().map(u64::from)),
         nvlinks: reading(nvlinks(gpu)),
         fabric: Reading::Unsupported,
+        memory_max: Reading::Unsupported,
+        spare_rows: Reading::Unsupported,
+        repairs: Reading::Unsupported,
+        retired: Reading::Unsupported,
+        nvlink_errors: Reading::Unsupported,
+        c2c_errors: Reading::Unsupported,
+        pcie_fatal: Reading::Unsupported,
         mig: reading(gpu.mig_mode().map(|mode| mode.current)),
         persistence: reading(gpu.persistence_mode()),
     }

@@ -125,6 +125,20 @@ tokens! {
         RowRemapFailed = "RowRemapFailed",
         /// So many rows were replaced that the GPU is worn out.
         RowsRemapped = "RowsRemapped",
+        /// Memory banks have few spare rows left, or none.
+        SpareRowsLow = "SpareRowsLow",
+        /// A repair of a memory channel or of processors waits for a reset.
+        RepairPending = "RepairPending",
+        /// So many memory pages were retired that the GPU is worn out.
+        PagesRetired = "PagesRetired",
+        /// A memory page waits for the driver to be loaded again to be retired.
+        PageRetirementPending = "PageRetirementPending",
+        /// NVLinks have errors.
+        NvLinkErrors = "NvLinkErrors",
+        /// An NVLink could not be set up again.
+        NvLinkRecoveryFailed = "NvLinkRecoveryFailed",
+        /// The link between GPU and CPU has errors.
+        C2cErrors = "C2cErrors",
         /// NVLinks are down.
         NvLinkDown = "NvLinkDown",
         /// It is not registered with its fabric.
@@ -133,12 +147,22 @@ tokens! {
         FabricUnhealthy = "FabricUnhealthy",
         /// The driver calls its place in the fabric limited.
         FabricLimited = "FabricLimited",
+        /// It has less bandwidth in its fabric than it should.
+        FabricDegraded = "FabricDegraded",
+        /// A route of its fabric is out of order.
+        FabricRoute = "FabricRoute",
+        /// Its fabric is configured wrongly.
+        FabricConfiguration = "FabricConfiguration",
+        /// A fatal PCIe error.
+        PcieFatal = "PcieFatal",
         /// Fewer PCIe lanes than GPU and slot could have.
         PcieWidth = "PcieWidth",
         /// A lower PCIe generation at work than GPU and slot could have.
         PcieGeneration = "PcieGeneration",
         /// PCIe packets are sent again too often.
         PcieReplays = "PcieReplays",
+        /// Its memory is as hot as it may be.
+        MemoryTooHot = "MemoryTooHot",
         /// Close to the temperature at which it turns itself off.
         NearShutdown = "NearShutdown",
         /// The hardware slows its clocks because of heat.

@@ -6,6 +6,7 @@
 //! Handles are made anew for each reading, by UUID: an index changes when a GPU falls off the bus,
 //! and a handle from before a driver reload is worth nothing. One failing call costs that value.
 
+mod counters;
 mod pace;
 mod process;
 mod raw;

@@ -8,14 +8,18 @@
     reason = "NVML is a C library, and the wrapper has no safe call for these"
 )]
 
-use leasehold_agent_core::sample::{Fabric, FabricState, RemappedRows, SramErrors};
+use leasehold_agent_core::sample::{
+    Fabric, FabricFaults, FabricState, RemappedRows, Repairs, SpareRows, SramErrors,
+};
 use leasehold_common::ids::GpuUuid;
 use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings::{
-    nvmlEccSramErrorStatus_v1_t, nvmlEventData_t, nvmlEventSet_t, nvmlGpuFabricInfo_v3_t,
+    nvmlEccSramErrorStatus_v1_t, nvmlEventData_t, nvmlEventSet_t, nvmlFieldValue_t,
+    nvmlGpuFabricInfo_v2_t, nvmlGpuFabricInfo_v3_t, nvmlGpuFabricInfoV_t, nvmlRepairStatus_t,
+    nvmlRowRemapperHistogramValues_t,
 };
-use std::ffi::{c_uint, c_ulonglong};
+use std::ffi::{c_int, c_uint, c_ulonglong};
 
 /// The function behind a symbol, where the driver has it.
 macro_rules! symbol {
@@ -84,15 +88,62 @@ pub(super) fn sram_errors(nvml: &Nvml, gpu: &Device<'_>) -> Result<SramErrors, N
     })
 }
 
-/// `nvmlDeviceGetGpuFabricInfoV`, version 3: accepted by every driver that has the call with a summary.
+/// `nvmlDeviceGetRowRemapperHistogram`.
+pub(super) fn spare_rows(nvml: &Nvml, gpu: &Device<'_>) -> Result<SpareRows, NvmlError> {
+    let call = symbol!(nvml, nvmlDeviceGetRowRemapperHistogram);
+    // SAFETY: integers only, for which zero is a value.
+    let mut banks: nvmlRowRemapperHistogramValues_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the handle is of `nvml`, which outlives the call; the pointer is to a local.
+    nvml_try(unsafe { call(gpu.handle(), &raw mut banks) })?;
+    Ok(SpareRows {
+        all: banks.max,
+        some: banks.high.saturating_add(banks.partial),
+        few: banks.low,
+        none: banks.none,
+    })
+}
+
+/// `nvmlDeviceGetRepairStatus`.
+pub(super) fn repairs(nvml: &Nvml, gpu: &Device<'_>) -> Result<Repairs, NvmlError> {
+    let call = symbol!(nvml, nvmlDeviceGetRepairStatus);
+    // SAFETY: integers only, for which zero is a value.
+    let mut status: nvmlRepairStatus_t = unsafe { std::mem::zeroed() };
+    status.version = versioned::<nvmlRepairStatus_t>(1);
+    // SAFETY: the handle is of `nvml`, which outlives the call; the pointer is to a local that says its size.
+    nvml_try(unsafe { call(gpu.handle(), &raw mut status) })?;
+    Ok(Repairs {
+        channel: status.bChannelRepairPending != 0,
+        tpc: status.bTpcRepairPending != 0,
+    })
+}
+
+/// `nvmlDeviceGetGpuFabricInfoV`: version 3, and where the driver does not know that, version 2, which has no
+/// summary.
 pub(super) fn fabric(nvml: &Nvml, gpu: &Device<'_>) -> Result<Fabric, NvmlError> {
+    /// `NVML_ERROR_ARGUMENT_VERSION_MISMATCH`.
+    const OTHER_VERSION: u32 = 25;
     let call = symbol!(nvml, nvmlDeviceGetGpuFabricInfoV);
     // SAFETY: integers only, for which zero is a value.
     let mut info: nvmlGpuFabricInfo_v3_t = unsafe { std::mem::zeroed() };
     info.version = versioned::<nvmlGpuFabricInfo_v3_t>(3);
     // SAFETY: the handle is of `nvml`, which outlives the call; the pointer is to a local that says its size.
-    nvml_try(unsafe { call(gpu.handle(), &raw mut info) })?;
-    let state = match info.state {
+    let answer = nvml_try(unsafe { call(gpu.handle(), &raw mut info) });
+    if matches!(answer, Err(NvmlError::UnexpectedVariant(OTHER_VERSION))) {
+        // SAFETY: integers only, for which zero is a value.
+        let mut older: nvmlGpuFabricInfo_v2_t = unsafe { std::mem::zeroed() };
+        older.version = versioned::<nvmlGpuFabricInfo_v2_t>(2);
+        let pointer: *mut nvmlGpuFabricInfo_v2_t = &raw mut older;
+        // SAFETY: as above; the library writes as far as the size in the structure, which is that of the local.
+        nvml_try(unsafe { call(gpu.handle(), pointer.cast::<nvmlGpuFabricInfoV_t>()) })?;
+        return Ok(in_fabric(older.state, older.status, 0, older.healthMask));
+    }
+    answer?;
+    let health = info.healthSummary.into();
+    Ok(in_fabric(info.state, info.status, health, info.healthMask))
+}
+
+fn in_fabric(state: u8, status: u32, health: u32, mask: u32) -> Fabric {
+    let state = match state {
         0 => FabricState::None,
         1 => FabricState::NotStarted,
         2 => FabricState::InProgress,
@@ -100,11 +151,52 @@ pub(super) fn fabric(nvml: &Nvml, gpu: &Device<'_>) -> Result<Fabric, NvmlError>
         // Not one that is known, and so not ready.
         _ => FabricState::InProgress,
     };
-    Ok(Fabric {
+    Fabric {
         state,
-        status: info.status,
-        health: info.healthSummary.into(),
-    })
+        status,
+        health,
+        faults: FabricFaults::of_mask(mask),
+    }
+}
+
+/// `nvmlDeviceGetFieldValues` of fields with their scopes, such as the link that is meant: the wrapper's call
+/// knows no scope. Each has its own answer, in the order of what was asked for.
+pub(super) fn fields(
+    nvml: &Nvml,
+    gpu: &Device<'_>,
+    asked: &[(u32, u32)],
+) -> Result<Vec<Result<u64, NvmlError>>, NvmlError> {
+    let call = symbol!(nvml, nvmlDeviceGetFieldValues);
+    let mut values: Vec<nvmlFieldValue_t> = asked
+        .iter()
+        .map(|(field, scope)| {
+            // SAFETY: integers, a float and a union of both, for which zero is a value.
+            let mut value: nvmlFieldValue_t = unsafe { std::mem::zeroed() };
+            value.fieldId = *field;
+            value.scopeId = *scope;
+            value
+        })
+        .collect();
+    let count = c_int::try_from(values.len()).map_err(|_| NvmlError::InvalidArg)?;
+    // SAFETY: the handle is of `nvml`, which outlives the call; the pointer is to so many values.
+    nvml_try(unsafe { call(gpu.handle(), count, values.as_mut_ptr()) })?;
+    Ok(values.iter().map(field_value).collect())
+}
+
+/// A field as a number.
+fn field_value(field: &nvmlFieldValue_t) -> Result<u64, NvmlError> {
+    nvml_try(field.nvmlReturn)?;
+    // SAFETY: the driver said which of the union's numbers it wrote; all bits are numbers for each of them.
+    unsafe {
+        match field.valueType {
+            // unsigned int, unsigned long, unsigned long long, unsigned short
+            1 => Ok(field.value.uiVal.into()),
+            2 => Ok(field.value.ulVal),
+            3 => Ok(field.value.ullVal),
+            6 => Ok(field.value.usVal.into()),
+            other => Err(NvmlError::UnexpectedVariant(other)),
+        }
+    }
 }
 
 /// `nvmlDeviceGetSupportedEventTypes`, bits that the wrapper does not know among them.

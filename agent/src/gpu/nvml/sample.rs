@@ -1,10 +1,12 @@
 //! One reading of one GPU.
 
+use super::counters::{c2c_errors, nvlink_errors, pcie_fatal, retired_pages};
 use super::pace::{Last, Pace};
 use super::process::processes;
 use super::{celsius, milliwatts, raw};
 use leasehold_agent_core::sample::{
-    Contact, Fabric, GpuSample, NvLinks, PcieLink, RemappedRows, SramErrors,
+    Contact, Fabric, GpuSample, NvLinkErrors, NvLinks, PcieLink, RemappedRows, Repairs,
+    RetiredPages, SpareRows, SramErrors,
 };
 use leasehold_common::node::Reading;
 use leasehold_common::units::{Bytes, Celsius, MilliJoules, MilliWatts};
@@ -20,11 +22,17 @@ use std::time::Instant;
 /// `NVML_FI_DEV_GET_GPU_RECOVERY_ACTION`.
 const RECOVERY_ACTION: FieldId = FieldId(230);
 
+/// `NVML_FI_DEV_RESET_STATUS`, of drivers that do not have the field above.
+const RESET_STATUS: FieldId = FieldId(226);
+
+/// `NVML_FI_DEV_DRAIN_AND_RESET_STATUS`, the same.
+const DRAIN_AND_RESET_STATUS: FieldId = FieldId(227);
+
 /// `NVML_FI_DEV_MEMORY_TEMP`.
 const MEMORY_TEMPERATURE: FieldId = FieldId(82);
 
 /// `NVML_NVLINK_MAX_LINKS`: links from here on are none.
-const NVLINKS: u32 = 18;
+pub(super) const NVLINKS: u32 = 18;
 
 /// What is known of one GPU from readings before.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +55,13 @@ pub(super) struct Memory {
     pcie_replays: Last<u64>,
     nvlinks: Last<NvLinks>,
     fabric: Last<Fabric>,
+    memory_max: Last<Celsius>,
+    spare_rows: Last<SpareRows>,
+    repairs: Last<Repairs>,
+    retired: Last<RetiredPages>,
+    nvlink_errors: Last<NvLinkErrors>,
+    c2c_errors: Last<u64>,
+    pcie_fatal: Last<u64>,
     mig: Last<bool>,
     persistence: Last<bool>,
 }
@@ -64,7 +79,7 @@ pub(super) fn sample(nvml: &Nvml, gpu: &Device<'_>, known: &mut Memory, now: Ins
         processes: call.of(processes(gpu)),
         recovery_action: known
             .recovery_action
-            .or(Pace::Always, now, || call.of(field(gpu, RECOVERY_ACTION))),
+            .or(Pace::Always, now, || call.of(recovery_action(gpu))),
         memory_temperature: known.memory_temperature.or(soon, now, || {
             let degrees = field(gpu, MEMORY_TEMPERATURE);
             call.of(degrees.map(celsius))
@@ -113,6 +128,27 @@ pub(super) fn sample(nvml: &Nvml, gpu: &Device<'_>, known: &mut Memory, now: Ins
         fabric: known
             .fabric
             .or(seldom, now, || call.of(raw::fabric(nvml, gpu))),
+        memory_max: known.memory_max.or(seldom, now, || {
+            call.of(threshold(TemperatureThreshold::MemoryMax))
+        }),
+        spare_rows: known
+            .spare_rows
+            .or(seldom, now, || call.of(raw::spare_rows(nvml, gpu))),
+        repairs: known
+            .repairs
+            .or(seldom, now, || call.of(raw::repairs(nvml, gpu))),
+        retired: known
+            .retired
+            .or(seldom, now, || call.of(retired_pages(gpu))),
+        nvlink_errors: known
+            .nvlink_errors
+            .or(seldom, now, || call.of(nvlink_errors(nvml, gpu))),
+        c2c_errors: known
+            .c2c_errors
+            .or(seldom, now, || call.of(c2c_errors(nvml, gpu))),
+        pcie_fatal: known
+            .pcie_fatal
+            .or(seldom, now, || call.of(pcie_fatal(nvml, gpu))),
         mig: known.mig.or(seldom, now, || {
             call.of(gpu.mig_mode().map(|mode| mode.current != 0))
         }),
@@ -162,6 +198,26 @@ fn field(gpu: &Device<'_>, id: FieldId) -> Result<u32, NvmlError> {
         SampleValue::U64(value) => Ok(u32::try_from(value).unwrap_or(u32::MAX)),
         // A value we cannot read is not "nothing to do": the highest class of action.
         _ => Ok(u32::MAX),
+    }
+}
+
+/// What the driver wants done. Drivers that cannot say it in one word say in two fields whether a reset is
+/// wanted, and whether after a drain.
+fn recovery_action(gpu: &Device<'_>) -> Result<u32, NvmlError> {
+    /// `nvmlDeviceGpuRecoveryAction_t`.
+    const RESET: u32 = 1;
+    const DRAIN_AND_RESET: u32 = 4;
+    match field(gpu, RECOVERY_ACTION) {
+        Err(NvmlError::NotSupported) => {
+            if field(gpu, RESET_STATUS)? != 0 {
+                Ok(RESET)
+            } else if field(gpu, DRAIN_AND_RESET_STATUS)? != 0 {
+                Ok(DRAIN_AND_RESET)
+            } else {
+                Ok(0)
+            }
+        }
+        answer => answer,
     }
 }
 

@@ -1,7 +1,10 @@
 //! The health table: one story a row.
 
 use super::*;
-use crate::sample::{Contact, Fabric, FabricState, NvLinks, PcieLink, RemappedRows, SramErrors};
+use crate::sample::{
+    Contact, Fabric, FabricFaults, FabricState, NvLinkErrors, NvLinks, PcieLink, RemappedRows,
+    Repairs, RetiredPages, SpareRows, SramErrors,
+};
 use leasehold_common::units::{Celsius, MilliWatts};
 use std::collections::BTreeSet;
 
@@ -47,6 +50,7 @@ fn fabric(s: &mut GpuSample, state: FabricState, health: u32) {
         state,
         status: 0,
         health,
+        faults: FabricFaults::default(),
     });
 }
 
@@ -65,6 +69,28 @@ fn sram(s: &mut GpuSample, uncorrected: u64, threshold_exceeded: bool) {
         uncorrected_ever: uncorrected,
         threshold_exceeded,
     });
+}
+
+fn retired(s: &mut GpuSample, count: u32, pending: bool) {
+    s.retired = Reading::Value(RetiredPages { count, pending });
+}
+
+fn links(s: &mut GpuSample, with: impl FnOnce(&mut NvLinkErrors)) {
+    let mut errors = NvLinkErrors {
+        crc: Some(0),
+        replays: Some(0),
+        recoveries: Some(0),
+        failed_recoveries: Some(0),
+    };
+    with(&mut errors);
+    s.nvlink_errors = Reading::Value(errors);
+}
+
+fn in_fabric(s: &mut GpuSample, mask: u32) {
+    let Reading::Value(fabric) = &mut s.fabric else {
+        unreachable!("a GPU in order has a fabric")
+    };
+    fabric.faults = FabricFaults::of_mask(mask);
 }
 
 #[rustfmt::skip]
@@ -87,6 +113,20 @@ const ROWS: &[Row] = &[
     Row("row-remap-pending", |s| rows(s, 1, true, false), 0, (Unhealthy, "RowRemapPending", DrainAndReset), "waits for a reset", ByReset),
     Row("row-remap-failed", |s| rows(s, 1, false, true), 0, (Unhealthy, "RowRemapFailed", Rma), "could not be replaced", ByWord),
     Row("rows-remapped", |s| rows(s, 512, false, false), 0, (Unhealthy, "RowsRemapped", Rma), "512 memory rows", ByWord),
+    Row("spare-rows-low", |s| s.spare_rows = Reading::Value(SpareRows { all: 638, some: 0, few: 1, none: 1 }), 0, (Degraded, "SpareRowsLow", NOTHING), "1 memory banks with no spare row left, 1 with few", After(0)),
+    Row("repair-pending", |s| s.repairs = Reading::Value(Repairs { channel: true, tpc: false }), 0, (Unhealthy, "RepairPending", DrainAndReset), "the repair of a memory channel waits for a reset", ByReset),
+    Row("page-retirement-pending", |s| retired(s, 1, true), 0, (Unhealthy, "PageRetirementPending", DrainAndReset), "a memory page waits", ByReset),
+    Row("pages-retired", |s| retired(s, 61, false), 0, (Unhealthy, "PagesRetired", Rma), "61 memory pages retired", ByWord),
+    Row("nvlink-crc", |s| links(s, |e| e.crc = Some(12_000)), 0, (Degraded, "NvLinkErrors", NOTHING), "12000 NVLink packets with a wrong check sum within 2m", After(600)),
+    Row("nvlink-replays", |s| links(s, |e| e.replays = Some(1)), 0, (Degraded, "NvLinkErrors", NOTHING), "NVLink packets sent again 1 times within 1h", After(3600)),
+    Row("nvlink-recoveries", |s| links(s, |e| e.recoveries = Some(1)), 0, (Degraded, "NvLinkErrors", NOTHING), "NVLinks set up again 1 times within 1h", After(3600)),
+    Row("nvlink-recovery-failed", |s| links(s, |e| e.failed_recoveries = Some(1)), 0, (Unhealthy, "NvLinkRecoveryFailed", DrainAndReset), "NVLinks could not be set up again 1 times", ByReset),
+    Row("c2c-errors", |s| s.c2c_errors = Reading::Value(1), 0, (Degraded, "C2cErrors", NOTHING), "1 errors of the link to the CPU within 1h", After(3600)),
+    Row("fabric-degraded", |s| in_fabric(s, 0b01), 30, (Degraded, "FabricDegraded", CheckFabric), "less bandwidth in its fabric", After(30)),
+    Row("fabric-route", |s| in_fabric(s, 0b01_00_00), 30, (Unhealthy, "FabricRoute", CheckFabric), "a route of its fabric is out of order", After(30)),
+    Row("fabric-configuration", |s| in_fabric(s, 4 << 8), 60, (Unhealthy, "FabricConfiguration", CheckFabric), "configured wrongly: it is in no partition", After(30)),
+    Row("pcie-fatal", |s| s.pcie_fatal = Reading::Value(1), 0, (Unhealthy, "PcieFatal", DrainAndReset), "1 fatal PCIe errors more, 1 since", ByReset),
+    Row("memory-too-hot", |s| s.memory_temperature = Reading::Value(Celsius(95)), 20, (Degraded, "MemoryTooHot", NOTHING), "memory at 95 C, slows down at 95 C", After(60)),
     Row("nvlink-down", |s| s.nvlinks = Reading::Value(NvLinks { active: 16, inactive: 2 }), 30, (Unhealthy, "NvLinkDown", DrainAndReset), "2 of 18 NVLinks down, for 30s", After(60)),
     Row("fabric-not-ready", |s| fabric(s, FabricState::InProgress, 0), 60, (Unhealthy, "FabricNotReady", CheckFabric), "not registered with its fabric, for 1m", After(30)),
     Row("fabric-unhealthy", |s| fabric(s, FabricState::Completed, 2), 5, (Unhealthy, "FabricUnhealthy", CheckFabric), "fabric is 2", After(30)),
@@ -204,6 +244,22 @@ fn what_is_normal_is_no_fault() {
         }),
         ("88 degrees", |s| {
             s.temperature = Reading::Value(Celsius(88));
+        }),
+        ("links that count nothing", |s| {
+            s.nvlink_errors = Reading::Value(NvLinkErrors::default());
+        }),
+        ("a fabric that says that all is well", |s| {
+            in_fabric(s, 0x1_aa);
+        }),
+        ("a route that is set up again", |s| in_fabric(s, 0b01_00)),
+        ("60 retired pages", |s| retired(s, 60, false)),
+        ("banks with most of their spare rows", |s| {
+            s.spare_rows = Reading::Value(SpareRows {
+                all: 600,
+                some: 40,
+                few: 0,
+                none: 0,
+            });
         }),
         ("511 rows", |s| rows(s, 511, false, false)),
         ("999 corrected errors", |s| {

@@ -117,7 +117,7 @@ fn each_mistake_names_its_field_what_stands_there_and_what_is_allowed() {
         ("name = \"missing\"\n", "", "rule 9: name is missing; allowed: a kebab-case name"),
         ("signal = \"missing\"", "signal = \"lost\"", "rule \"missing\": signal is the same, with the same threshold, as of rule \"lost\"; allowed: each signal and threshold once"),
         ("grows_by = 1\n", "grows_by = 0\n", "rule \"uncorrected-ecc\": grows_by is 0; allowed: 1 to 1000000000"),
-        ("above = 6", "above = 10", "rule \"thermal-slowdown\": above is 10; allowed: 0 to 9"),
+        ("above = 6\n", "above = 10\n", "rule \"thermal-slowdown\": above is 10; allowed: 0 to 9"),
         ("within = \"10m\"\nhold = \"0s\"\nclear = \"5m\"", "within = \"2h\"\nhold = \"0s\"\nclear = \"5m\"", "within is 2h; allowed: whole minutes, up to 60m"),
         ("verdict = \"healthy\"\naction = \"none\"", "verdict = \"healthy\"\naction = \"rma\"", "rule \"persistence-off\": action is rma; allowed: none or restart-app of what is healthy"),
         ("reboot-node = [\"reboot\"]", "reboot-node = [\"kick\"]", "satisfied: reboot-node is \"kick\"; allowed: reset, anew, reload, reboot"),
