@@ -1,11 +1,12 @@
 //! A whole cell in one process.
 
+use crate::own::{self, HostSize};
 use crate::simulate::{Fleet, Placed};
 use crate::{inject, nodes};
 use anyhow::{Context as _, bail};
 use leasehold_agent::gpu::GpuDriver as _;
 use leasehold_agent::gpu::nvml::{LIBRARY, NvmlDriver};
-use leasehold_agent::host::LinuxHost;
+use leasehold_agent::host::{Host as _, LinuxHost};
 use leasehold_common::api::{ImportLine, ImportNodes, Status};
 use leasehold_common::ids::CellName;
 use leasehold_common::log::Actor;
@@ -61,7 +62,11 @@ pub async fn run(
     let state = &settings.state;
     std::fs::create_dir_all(state)
         .with_context(|| format!("cannot make state folder {}", state.display()))?;
-    let own = settings.simulate.is_none().then(own_gpus).transpose()?;
+    let mut skus = SkuCatalogue::built_in();
+    let own = match settings.simulate {
+        Some(_) => None,
+        None => Some(own_gpus(&mut skus)?),
+    };
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state.join("store.redb")).await?);
     let clock = Arc::new(HostClock::new(Synchronisation::Ignored));
     let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
@@ -90,7 +95,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     let served = Arc::new(desk.clone());
     tasks.spawn(serve(listener, served, Roles::default(), shutdown.clone()));
-    let duty = duty_settings(&settings, host);
+    let duty = duty_settings(&settings, host, skus);
     tasks.spawn(duty::serve(
         duty,
         Arc::clone(&store),
@@ -134,7 +139,7 @@ pub async fn run(
     Ok(())
 }
 
-fn duty_settings(settings: &CellSettings, host: String) -> DutySettings {
+fn duty_settings(settings: &CellSettings, host: String, skus: SkuCatalogue) -> DutySettings {
     let alerts = match &settings.simulate {
         Some((fleet, _)) => vec![format!("{fleet} are simulated: no GPU here is real")],
         None => Vec::new(),
@@ -142,7 +147,7 @@ fn duty_settings(settings: &CellSettings, host: String) -> DutySettings {
     let core = CoreSettings {
         cell: settings.cell.clone(),
         host,
-        skus: SkuCatalogue::built_in(),
+        skus,
         policy: Policy {
             turnaround: Span::ZERO,
             ..Policy::default()
@@ -158,33 +163,29 @@ fn duty_settings(settings: &CellSettings, host: String) -> DutySettings {
 }
 
 /// This host as a node: its GPUs say what it is sold as.
-fn own_gpus() -> anyhow::Result<Placed> {
-    let driver = NvmlDriver::new(Path::new(LIBRARY));
+fn own_gpus(skus: &mut SkuCatalogue) -> anyhow::Result<Placed> {
     let hint = "to try things out without a GPU: leasehold --simulate 16xh200";
+    let driver = NvmlDriver::new(Path::new(LIBRARY));
     let facts = driver
         .facts()
         .with_context(|| format!("no GPU can be read ({hint})"))?;
-    if facts.count == 0 {
-        bail!("this host has no GPU ({hint})");
-    }
-    let gpu = driver.identify(0)?;
-    let skus = SkuCatalogue::built_in();
-    let sku = skus
-        .iter()
-        .find(|sku| sku.is_model(&gpu.name) && u32::from(sku.gpus) == facts.count);
-    let Some(sku) = sku else {
-        bail!(
-            "{} x {:?} is no SKU of the catalogue",
-            facts.count,
-            gpu.name
-        );
+    let gpus: Vec<_> = (0..facts.count)
+        .map(|index| driver.identify(index))
+        .collect::<Result<_, _>>()?;
+    let host = LinuxHost.facts()?;
+    let size = HostSize {
+        cpus: host.cpu.threads,
+        memory: host.memory,
     };
+    let sku = own::kind(&gpus, size, skus).context(hint)?;
     let name = nix::unistd::gethostname()?.to_string_lossy().into_owned();
-    Ok(Placed {
+    let placed = Placed {
         name: name.parse()?,
         path: "local/local/local/local".parse()?,
         sku: sku.name.clone(),
-    })
+    };
+    skus.extend(vec![sku])?;
+    Ok(placed)
 }
 
 /// Admits the nodes, and waits until they can be let or it is clear that some cannot.

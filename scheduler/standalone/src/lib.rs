@@ -20,5 +20,6 @@ pub mod cell;
 pub mod demo;
 pub mod inject;
 pub mod nodes;
+pub mod own;
 pub mod simulate;
 pub mod trials;
