@@ -8,7 +8,8 @@
 //!                              │  desk: decide (leasehold-agent-core)
 //!                              ├─► disk: grants, synced       before anything is said of them
 //!                              ├─► env:  leases/<N>.env
-//!                              └─► outbox ─► nodes/ health/ acks/ live/
+//!                              ├─► outbox ─► nodes/ health/ acks/ live/
+//!                              └─► metrics ─► whoever scrapes
 //! ```
 //!
 //! Invariants:
@@ -32,6 +33,7 @@ pub mod disk;
 pub mod gpu;
 pub mod host;
 pub mod kernel_log;
+pub mod metrics;
 pub mod opening;
 pub mod probe;
 pub mod settings;

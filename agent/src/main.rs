@@ -5,11 +5,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use leasehold_agent::clock::SystemClock;
 use leasehold_agent::gpu::nvml::{LIBRARY, NvmlDriver};
 use leasehold_agent::host::LinuxHost;
+use leasehold_agent::metrics::Metrics;
 use leasehold_agent::probe::probe;
 use leasehold_agent::settings::Settings;
 use leasehold_agent::store_channel::StoreChannel;
 use leasehold_agent::{Progress, Surroundings, opening};
+use leasehold_common::ids::NodeName;
 use leasehold_common::time::Span;
+use leasehold_daemon::metrics::{MetricsSettings, Server};
 use leasehold_daemon::settings::Layers;
 use leasehold_daemon::shutdown::Signals;
 use leasehold_daemon::{logging, notify};
@@ -163,7 +166,8 @@ async fn run(args: &Daemon) -> anyhow::Result<()> {
     let signals = Signals::install().context("catch signals")?;
     let shutdown = CancellationToken::new();
 
-    let node = settings.node;
+    let (node, metrics) = (settings.node, Metrics::default());
+    let name = node.node.clone();
     let (opened, store) = watch::channel(None);
     let channel = StoreChannel::opening(store, &node.cell, node.node.clone());
     let with = Surroundings {
@@ -171,20 +175,43 @@ async fn run(args: &Daemon) -> anyhow::Result<()> {
         host: Arc::new(LinuxHost),
         clock: Arc::new(SystemClock),
         channel: Arc::new(channel),
+        metrics: metrics.clone(),
     };
     tracing::info!(node = %node.node, cell = %node.cell, "agent starts");
     let agent = leasehold_agent::run(node, with, shutdown.clone(), tell_systemd);
-    let (outcome, (), _) = tokio::join!(
+    let (outcome, (), (), _) = tokio::join!(
         async {
             let outcome = agent.await;
             shutdown.cancel();
             outcome
         },
         signals.cancel(shutdown.clone()),
+        show(&metrics, &name, &settings.metrics, &shutdown),
         shutdown.run_until_cancelled(opening::open(&settings.store, opened)),
     );
     notify::stopping("stopping; leases go on");
     outcome.context("run the agent")
+}
+
+/// Shows the metrics until shutdown. A port that is not to be had costs them and nothing else: no lease is to
+/// wait for whoever scrapes.
+async fn show(
+    metrics: &Metrics,
+    node: &NodeName,
+    settings: &MetricsSettings,
+    shutdown: &CancellationToken,
+) {
+    match Server::bind(settings).await {
+        Ok(Some(server)) => {
+            let pages = metrics.pages(node, settings);
+            server.run(pages, shutdown.clone()).await;
+        }
+        Ok(None) => {}
+        Err(e) => tracing::error!(
+            error = format!("{:#}", anyhow::Error::from(e)),
+            "no metrics"
+        ),
+    }
 }
 
 fn settings(args: &Daemon) -> anyhow::Result<Settings> {

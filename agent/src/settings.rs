@@ -5,6 +5,7 @@ use leasehold_common::ids::{CellName, NodeName, SkuName};
 use leasehold_common::time::Span;
 use leasehold_common::topology::TopologyPath;
 use leasehold_daemon::logging::check_filter;
+use leasehold_daemon::metrics::{MetricsFragment, MetricsSettings};
 use leasehold_daemon::settings::{Findings, Layers, SettingsError};
 use leasehold_daemon::store::{StoreFragment, StoreSettings};
 use serde::Deserialize;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The NVML library.
     pub nvml: PathBuf,
+    /// Where it is shown to whoever scrapes.
+    pub metrics: MetricsSettings,
     /// What is logged.
     pub log: String,
 }
@@ -94,6 +97,7 @@ pub struct Fragment {
     gpu: GpuFragment,
     liveness: LivenessFragment,
     health: HealthFragment,
+    metrics: MetricsFragment,
     log: LogFragment,
 }
 
@@ -171,6 +175,7 @@ impl Fragment {
             Span::from_mins(5),
         );
         let rules = self.health.settle(findings);
+        let metrics = self.metrics.settle("metrics", findings);
         let log = self.log.level.unwrap_or_else(|| "info".to_owned());
         if let Err(e) = check_filter(&log) {
             findings.wrong("log.level", e);
@@ -193,6 +198,7 @@ impl Fragment {
                 .gpu
                 .nvml
                 .unwrap_or_else(|| crate::gpu::nvml::LIBRARY.into()),
+            metrics: metrics?,
             log,
         })
     }

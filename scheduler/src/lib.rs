@@ -5,7 +5,8 @@
 //!                                                                │ messages
 //!   store ◄─► duty: follow · campaign · lead · recover ◄─────────┘
 //!                │
-//!                └─► log_file: placements.jsonl, chained, never ahead of the ledger
+//!                ├─► log_file: placements.jsonl, chained, never ahead of the ledger
+//!                └─► metrics: what it last counted, for whoever scrapes
 //! ```
 //!
 //! Everything that decides is in `leasehold-core` and `leasehold-placement`. Here decisions are made
@@ -18,4 +19,5 @@
 pub mod control;
 pub mod duty;
 pub mod log_file;
+pub mod metrics;
 pub mod settings;

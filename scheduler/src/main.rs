@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Parser;
+use leasehold_daemon::metrics::Server;
 use leasehold_daemon::settings::Layers;
 use leasehold_daemon::shutdown::Signals;
 use leasehold_daemon::{logging, notify, socket, store};
@@ -10,6 +11,7 @@ use leasehold_scheduler::duty::{
     self, Clock as _, Desk, DutySettings, HostClock, Journal, Synchronisation,
 };
 use leasehold_scheduler::log_file::{LogSettings, PlacementLog};
+use leasehold_scheduler::metrics::Metrics;
 use leasehold_scheduler::settings::Settings;
 use leasehold_store::StoreError;
 use std::path::PathBuf;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// The pause between two tries to reach a store that does not answer at the start.
 const STORE_RETRY: Duration = Duration::from_secs(2);
@@ -102,6 +104,19 @@ async fn serve_cell(settings: Settings, shutdown: CancellationToken) -> anyhow::
     let listener = socket::listen("control", &settings.control)?;
     let roles = settings.roles.clone();
     let control = tokio::spawn(serve(listener, Arc::new(desk), roles, shutdown.clone()));
+    let metrics = Metrics::new(&settings.metrics);
+    // A port that is not to be had costs the metrics and nothing else.
+    match Server::bind(&settings.metrics).await {
+        Ok(Some(server)) => {
+            let pages = metrics.pages(&journal);
+            tokio::spawn(server.run(pages, shutdown.clone()));
+        }
+        Ok(None) => {}
+        Err(e) => error!(
+            error = format!("{:#}", anyhow::Error::from(e)),
+            "no metrics"
+        ),
+    }
     notify::ready("waiting for the store");
     let store = loop {
         match store::open(&settings.store).await {
@@ -126,6 +141,6 @@ async fn serve_cell(settings: Settings, shutdown: CancellationToken) -> anyhow::
         leader_ttl: settings.leader_ttl,
         alerts: Vec::new(),
     };
-    duty::serve(duty, store, journal, clock, messages, shutdown).await;
+    duty::serve(duty, store, journal, clock, messages, metrics, shutdown).await;
     control.await.context("control socket")
 }

@@ -9,6 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The socket for metrics, in the node's folder.
+const METRICS: &str = "metrics.sock";
+
 /// One node: its agent and its simulated GPUs.
 #[derive(Debug)]
 pub struct Agent {
@@ -48,10 +51,15 @@ poll = "250ms"
 [liveness]
 ttl = "3s"
 
+[metrics]
+listen = "unix:{}"
+tenants = true
+
 {store}"#,
             dir.join("state").display(),
             dir.join("run").display(),
             library.display(),
+            dir.join(METRICS).display(),
         );
         fs::write(dir.join("agent.toml"), settings).expect("the settings can be written");
         let mut agent = Self {
@@ -88,6 +96,11 @@ ttl = "3s"
     /// Ends the process as `kill -9` does.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// The socket on which it shows its metrics.
+    pub fn metrics(&self) -> PathBuf {
+        self.dir.join(METRICS)
     }
 
     /// Its node's name.

@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub key: Option<&'a str>,
     /// The body; empty for none.
     pub body: &'a str,
+    /// The `Accept`, where there is one.
+    pub accept: Option<&'a str>,
 }
 
 /// What came back.
@@ -40,6 +42,7 @@ impl<'a> Request<'a> {
             path,
             key: None,
             body: "",
+            accept: None,
         }
     }
 
@@ -50,6 +53,7 @@ impl<'a> Request<'a> {
             path,
             key,
             body,
+            accept: None,
         }
     }
 
@@ -95,10 +99,12 @@ impl<'a> Request<'a> {
             method, path, body, ..
         } = self;
         let key = self.key.map(|key| format!("Idempotency-Key: {key}\r\n"));
+        let accept = self.accept.map(|kind| format!("Accept: {kind}\r\n"));
         format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             {}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+             {}{}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             key.unwrap_or_default(),
+            accept.unwrap_or_default(),
             body.len(),
         )
     }

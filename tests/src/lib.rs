@@ -36,6 +36,7 @@ mod ports;
 mod process;
 mod programs;
 mod scheduler;
+mod scrape;
 mod storm;
 mod wait;
 
@@ -50,5 +51,6 @@ pub use ports::free_ports;
 pub use process::Process;
 pub use programs::program;
 pub use scheduler::Scheduler;
+pub use scrape::{Scrape, promtool, wait_for_value};
 pub use storm::Storm;
 pub use wait::{PATIENCE, wait_for, wait_until};

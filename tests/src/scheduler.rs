@@ -46,10 +46,15 @@ ttl = "5s"
 ttl = "3s"
 grace = "1s"
 
+[metrics]
+listen = "unix:{}"
+tenants = true
+
 {store}"#,
             dir.join("state").display(),
             log.display(),
             socket.display(),
+            scheduler.metrics().display(),
         );
         fs::write(scheduler.settings(), settings).expect("the settings can be written");
         scheduler.begin();
@@ -61,8 +66,17 @@ grace = "1s"
     /// # Panics
     /// When it does not start.
     pub fn begin(&mut self) {
+        self.begin_with(&[]);
+    }
+
+    /// Starts the process with more arguments, such as `--set`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn begin_with(&mut self, arguments: &[&str]) {
         let mut command = Command::new(program("leasehold-scheduler"));
         command.arg("--config").arg(self.settings());
+        command.args(arguments);
         let log = self.dir.join("scheduler.log");
         self.process = Some(Process::start(&self.host, &mut command, &log));
     }
@@ -93,6 +107,11 @@ grace = "1s"
     /// Its control socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("control.sock")
+    }
+
+    /// The socket on which it shows its metrics.
+    pub fn metrics(&self) -> PathBuf {
+        self.dir.join("metrics.sock")
     }
 
     /// Where its placement log is.

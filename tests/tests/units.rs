@@ -154,6 +154,17 @@ fn the_samples_name_the_paths_that_the_units_make() {
     }
     for (unit, sample) in [agent, scheduler] {
         let unit_text = read_shipped(&format!("system/{unit}"));
+        let key = "RuntimeDirectory=";
+        let folder = unit_text.lines().find_map(|line| line.strip_prefix(key));
+        let folder = format!(
+            "a socket goes below /run/{}.",
+            folder.expect("the unit has the key")
+        );
+        assert!(
+            read_shipped(&format!("etc/{sample}")).contains(&folder),
+            "{sample} does not say that {folder}"
+        );
+        let unit_text = read_shipped(&format!("system/{unit}"));
         assert!(
             unit_text.contains(&format!(" --config /etc/leasehold/{sample}\n")),
             "{unit}"

@@ -13,6 +13,7 @@ mod desk;
 mod outbox;
 mod sampler;
 mod say;
+mod shown;
 mod sign;
 mod work;
 
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::disk::{DiskError, EnvFiles, GrantFiles};
 use crate::gpu::GpuDriver;
 use crate::host::{Host, HostError};
+use crate::metrics::Metrics;
 use crate::settings::NodeSettings;
 use desk::Desk;
 use leasehold_common::time::Timestamp;
@@ -44,6 +46,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// The way to the scheduler.
     pub channel: Arc<dyn NodeChannel>,
+    /// What is shown of it to whoever scrapes.
+    pub metrics: Metrics,
 }
 
 /// What the agent tells whoever runs it.
@@ -103,9 +107,11 @@ pub async fn run(
         Arc::clone(&with.clock),
         settings.poll,
         settings.deadline,
+        with.metrics.counts.clone(),
         readings_to,
     ));
-    tasks.spawn(outbox::run(Arc::clone(&with.channel), outgoing));
+    let delivered = with.metrics.counts.delivered.clone();
+    tasks.spawn(outbox::run(Arc::clone(&with.channel), outgoing, delivered));
     tasks.spawn(sign::run(Arc::clone(&with.channel), live, settings.ttl));
 
     let mut told = Told::default();
@@ -120,6 +126,7 @@ pub async fn run(
             *record = newer;
             modified
         });
+        with.metrics.show(|| desk.shown());
         told.tell(&desk, &progress);
 
         let wake = desk.next_wake(with.clock.now());

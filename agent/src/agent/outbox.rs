@@ -3,6 +3,7 @@
 //! Only the newest word counts. What has not been delivered is overtaken by what replaces it.
 
 use crate::channel::{ChannelError, NodeChannel};
+use crate::metrics::Delivered;
 use leasehold_common::grant::AckRecord;
 use leasehold_common::node::{HealthReport, NodeReport};
 use std::sync::Arc;
@@ -29,8 +30,21 @@ pub struct Outgoing {
     pub contacts: u64,
 }
 
+impl Outgoing {
+    /// How many of its records have not been said.
+    fn beyond(&self, said: &Self) -> usize {
+        usize::from(self.report != said.report)
+            + usize::from(self.health != said.health)
+            + usize::from(self.acks != said.acks)
+    }
+}
+
 /// Delivers until nobody says anything any more.
-pub async fn run(channel: Arc<dyn NodeChannel>, mut outgoing: watch::Receiver<Outgoing>) {
+pub async fn run(
+    channel: Arc<dyn NodeChannel>,
+    mut outgoing: watch::Receiver<Outgoing>,
+    delivered: Delivered,
+) {
     let mut said = Outgoing::default();
     let mut wait = RETRY;
     loop {
@@ -41,7 +55,10 @@ pub async fn run(channel: Arc<dyn NodeChannel>, mut outgoing: watch::Receiver<Ou
                 ..Outgoing::default()
             };
         }
-        match deliver(&*channel, &wanted, &mut said).await {
+        delivered.waits(wanted.beyond(&said));
+        let outcome = deliver(&*channel, &wanted, &mut said, &delivered).await;
+        delivered.waits(wanted.beyond(&said));
+        match outcome {
             Ok(()) => {
                 wait = RETRY;
                 if outgoing.changed().await.is_err() {
@@ -49,6 +66,7 @@ pub async fn run(channel: Arc<dyn NodeChannel>, mut outgoing: watch::Receiver<Ou
                 }
             }
             Err(e) => {
+                delivered.failed();
                 let source = std::error::Error::source(&e).map(ToString::to_string);
                 if wait == RETRY {
                     tracing::warn!(error = %e, source, "not delivered, tried again");
@@ -72,23 +90,27 @@ async fn deliver(
     channel: &dyn NodeChannel,
     wanted: &Outgoing,
     said: &mut Outgoing,
+    delivered: &Delivered,
 ) -> Result<(), ChannelError> {
     if let Some(report) = &wanted.report
         && said.report != wanted.report
     {
         channel.report(report).await?;
+        delivered.reached("report");
         said.report = Some(report.clone());
     }
     if let Some(health) = &wanted.health
         && said.health != wanted.health
     {
         channel.health(health).await?;
+        delivered.reached("health");
         said.health = Some(health.clone());
     }
     if let Some(acks) = &wanted.acks
         && said.acks != wanted.acks
     {
         channel.ack(acks).await?;
+        delivered.reached("acks");
         said.acks = Some(acks.clone());
     }
     Ok(())

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::gpu::reader::Reader;
 use crate::gpu::{DriverError, GpuDriver, Inventory};
 use crate::host::{Host, HostFacts};
+use crate::metrics::Counts;
 use leasehold_agent_core::sample::{Contact, GpuSample};
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::time::{Span, Timestamp};
@@ -39,9 +40,10 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     poll: Span,
     deadline: Span,
+    counts: Counts,
     looks: mpsc::Sender<Look>,
 ) {
-    let mut reader = Reader::new(driver, deadline.std());
+    let mut reader = Reader::new(driver, deadline.std()).counted(counts.calls);
     // Every GPU that was ever seen: one that has fallen off the bus is still asked about.
     let mut known: BTreeSet<GpuUuid> = BTreeSet::new();
     let mut next_inventory = Instant::now();
@@ -63,6 +65,7 @@ pub async fn run(
         }
         let patience = poll.min(deadline);
         let samples = reader.samples(known.iter(), patience.std()).await;
+        counts.readings.took(&samples, std::time::Instant::now());
         if let Some(inventory) = &inventory {
             let whole = inventory
                 .as_ref()

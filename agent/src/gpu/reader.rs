@@ -5,6 +5,7 @@
 //! and there are never more of them than GPUs, plus one. When it does come back, so does its GPU.
 
 use super::{DriverError, DriverFacts, GpuDriver, Inventory};
+use crate::metrics::CallCounts;
 use leasehold_agent_core::sample::{Contact, GpuSample};
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::node::GpuInfo;
@@ -21,6 +22,7 @@ pub struct Reader {
     facts: Calls<(), Result<DriverFacts, DriverError>>,
     identities: Calls<u32, Result<GpuInfo, DriverError>>,
     samples: Calls<GpuUuid, GpuSample>,
+    counts: CallCounts,
 }
 
 impl Reader {
@@ -32,7 +34,18 @@ impl Reader {
             facts: Calls::default(),
             identities: Calls::default(),
             samples: Calls::default(),
+            counts: CallCounts::default(),
         }
+    }
+
+    /// The same, with its calls counted here.
+    #[must_use]
+    pub fn counted(mut self, counts: CallCounts) -> Self {
+        self.facts.counts = counts.clone();
+        self.identities.counts = counts.clone();
+        self.samples.counts = counts.clone();
+        self.counts = counts;
+        self
     }
 
     /// What there is. A GPU that does not answer is named among those that could not be identified.
@@ -48,7 +61,9 @@ impl Reader {
             .start((), driver.may_hang(), move || driver.facts());
         let mut answers = self.facts.collect(self.deadline, self.deadline).await;
         let facts = match answers.remove(&()) {
-            Some(Answer::Given(facts)) => facts?,
+            Some(Answer::Given(facts)) => facts.inspect_err(|_| {
+                self.counts.failed.inc();
+            })?,
             Some(Answer::Overdue) | None => return Err(overdue),
         };
         for index in 0..facts.count {
@@ -61,7 +76,10 @@ impl Reader {
         for index in 0..facts.count {
             match answers.remove(&index) {
                 Some(Answer::Given(Ok(gpu))) => gpus.push(gpu),
-                Some(Answer::Given(Err(e))) => unidentified.push((index, e)),
+                Some(Answer::Given(Err(e))) => {
+                    self.counts.failed.inc();
+                    unidentified.push((index, e));
+                }
                 Some(Answer::Overdue) | None => unidentified.push((index, overdue.clone())),
             }
         }
@@ -89,7 +107,12 @@ impl Reader {
         answers
             .into_iter()
             .map(|(gpu, answer)| match answer {
-                Answer::Given(sample) => (gpu, sample),
+                Answer::Given(sample) => {
+                    if sample.contact != Contact::Answered {
+                        self.counts.failed.inc();
+                    }
+                    (gpu, sample)
+                }
                 Answer::Overdue => (gpu, GpuSample::silent(Contact::Unresponsive, &words)),
             })
             .collect()
@@ -104,13 +127,23 @@ enum Answer<T> {
 /// Calls in flight, at most one for each key.
 #[derive(Debug)]
 struct Calls<K, T> {
-    in_flight: BTreeMap<K, (oneshot::Receiver<T>, Instant)>,
+    in_flight: BTreeMap<K, InFlight<T>>,
+    counts: CallCounts,
+}
+
+/// A call that has not come back.
+#[derive(Debug)]
+struct InFlight<T> {
+    answer: oneshot::Receiver<T>,
+    started: Instant,
+    is_overdue: bool,
 }
 
 impl<K, T> Default for Calls<K, T> {
     fn default() -> Self {
         Self {
             in_flight: BTreeMap::new(),
+            counts: CallCounts::default(),
         }
     }
 }
@@ -136,7 +169,15 @@ impl<K: Ord + Clone, T: Send + 'static> Calls<K, T> {
         } else {
             work();
         }
-        self.in_flight.insert(key, (receiver, Instant::now()));
+        self.counts.begun.inc();
+        self.in_flight.insert(
+            key,
+            InFlight {
+                answer: receiver,
+                started: Instant::now(),
+                is_overdue: false,
+            },
+        );
     }
 
     /// Waits up to `patience` for the calls in flight. Those that are older than `deadline` stay in
@@ -146,13 +187,13 @@ impl<K: Ord + Clone, T: Send + 'static> Calls<K, T> {
         let mut answers = BTreeMap::new();
         let keys: Vec<K> = self.in_flight.keys().cloned().collect();
         for key in keys {
-            let Some((receiver, started)) = self.in_flight.get_mut(&key) else {
+            let Some(call) = self.in_flight.get_mut(&key) else {
                 continue;
             };
-            let answer = match receiver.try_recv() {
+            let answer = match call.answer.try_recv() {
                 Ok(answer) => Some(Ok(answer)),
                 Err(TryRecvError::Closed) => Some(Err(())),
-                Err(TryRecvError::Empty) => tokio::time::timeout_at(until, receiver)
+                Err(TryRecvError::Empty) => tokio::time::timeout_at(until, &mut call.answer)
                     .await
                     .ok()
                     .map(|answer| answer.map_err(|_| ())),
@@ -166,7 +207,10 @@ impl<K: Ord + Clone, T: Send + 'static> Calls<K, T> {
                     self.in_flight.remove(&key);
                     answers.insert(key, Answer::Overdue);
                 }
-                None if started.elapsed() >= deadline => {
+                None if call.started.elapsed() >= deadline => {
+                    if !std::mem::replace(&mut call.is_overdue, true) {
+                        self.counts.overdue.inc();
+                    }
                     answers.insert(key, Answer::Overdue);
                 }
                 None => {}

@@ -44,18 +44,20 @@ fn every_mistake_is_told_at_once_with_its_place() {
         .replace("hall-1/row-1/rack-01/h001", "hall-1/rack-01")
         .replace("30s", "1s")
         + "tll = \"5s\"\n";
-    let arguments = ["--set", "gpu.poll=1h"];
+    let listen = "metrics.listen=10.0.0.7:9470";
+    let arguments = ["--set", "gpu.poll=1h", "--set", listen];
     let output = check(&bad, &arguments, &[("LEASEHOLD_AGENT_SKU", "H 200")]);
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     for part in [
-        "6 mistakes",
+        "7 mistakes",
         "agent.toml: cell: cell \"Cell 1\" is not valid",
         "agent.toml: topology: topology path \"hall-1/rack-01\" is not valid",
         "agent.toml: liveness.tll: unknown field `tll`",
         "liveness.ttl: is 1s, allowed is 3s to 5m",
         "variable LEASEHOLD_AGENT_SKU: sku: sku \"H 200\" is not valid",
         "flag --set: gpu.poll: is 1h, allowed is 100ms to 20s",
+        "flag --set: metrics.listen: is \"10.0.0.7:9470\": others on the network",
     ] {
         assert!(told.contains(part), "{part} in {told}");
     }

@@ -7,6 +7,8 @@ mod gpus;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod registration;

@@ -5,6 +5,7 @@ use crate::wall_clock::HandClock;
 use leasehold_agent::clock::Clock;
 use leasehold_agent::gpu::simulated::{SimulatedDriver, SimulatedNode};
 use leasehold_agent::host::SimulatedHost;
+use leasehold_agent::metrics::Metrics;
 use leasehold_agent::store_channel::StoreChannel;
 use leasehold_agent::{AgentError, NodeSettings, Surroundings};
 use leasehold_common::class::{Class, Side};
@@ -37,6 +38,8 @@ pub struct Rig {
     pub store: Arc<dyn Store>,
     /// The store as the agent sees it: absent before it is open.
     pub opened: watch::Sender<Option<Arc<dyn Store>>>,
+    /// What is shown of the agent.
+    pub metrics: Metrics,
     keys: KeySpace,
     folder: TempDir,
     agent: Option<(CancellationToken, JoinHandle<Result<(), AgentError>>)>,
@@ -69,6 +72,7 @@ impl Rig {
             clock,
             store,
             opened,
+            metrics: Metrics::default(),
             keys: KeySpace::new(&cell),
             folder,
             agent: None,
@@ -90,6 +94,7 @@ impl Rig {
             host: Arc::new(SimulatedHost(Arc::clone(&self.node))),
             clock: Arc::clone(&self.clock) as _,
             channel: Arc::clone(&self.channel) as _,
+            metrics: self.metrics.clone(),
         };
         let shutdown = CancellationToken::new();
         let agent = leasehold_agent::run(settings, with, shutdown.clone(), |_| {});

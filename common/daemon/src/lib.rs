@@ -6,6 +6,7 @@
 //!   logging    journald where systemd reads us, stderr where people do
 //!   notify     READY, STATUS, WATCHDOG to systemd
 //!   socket     a Unix socket that is never reachable with wrong permissions, and who calls on it
+//!   metrics    OpenMetrics on loopback or a Unix socket, out of what was last published
 //!   shutdown   SIGTERM and SIGINT as a cancellation token
 //! ```
 //!
@@ -18,6 +19,7 @@
 //! Not here: what a daemon's settings are (each daemon's own), and anything that decides.
 
 pub mod logging;
+pub mod metrics;
 pub mod notify;
 pub mod settings;
 pub mod shutdown;

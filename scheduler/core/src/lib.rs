@@ -19,7 +19,7 @@
 //!   by newer terms, never because somebody could not be reached.
 //!
 //! Where to look: a request in `request/`, a lease's life in `lease/`, what is planned for those
-//! that wait in `ahead/`, a node's life in `node/`, which rules hold in `policy/`, watts in `power`, what people see in `view/`, what nodes are told in
+//! that wait in `ahead/`, a node's life in `node/`, which rules hold in `policy/`, watts in `power`, what people see in `view/`, how many there are of what in [`tally`], what nodes are told in
 //! [`State::grants_of`].
 //!
 //! Not here: clocks, sockets, files, the store. They are the daemon's.
@@ -42,6 +42,7 @@ mod request;
 mod settings;
 mod state;
 mod step;
+pub mod tally;
 mod view;
 
 pub use event::{Batch, Effect, Event, RequestId, Step};

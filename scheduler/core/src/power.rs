@@ -148,7 +148,7 @@ impl State {
     }
 
     /// A lease's envelope, shared out over the nodes that still have its hardware.
-    fn shares(&self, lease: &LeaseRecord) -> Vec<(NodeIndex, u64)> {
+    pub(crate) fn shares(&self, lease: &LeaseRecord) -> Vec<(NodeIndex, u64)> {
         let per_node = self.gpus_per_node(lease);
         let outstanding = lease.outstanding();
         let shares = outstanding.iter().filter_map(|node| {

@@ -1,6 +1,7 @@
 //! The placement log of this host: the file, and the live feed of what goes into it.
 
 use crate::log_file::{LogFileError, PlacementLog, records_after};
+use crate::metrics::LogCounts;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use leasehold_common::ids::{Epoch, Seq};
@@ -25,6 +26,7 @@ pub struct Journal {
     log: Arc<Mutex<PlacementLog>>,
     path: Arc<Path>,
     live: broadcast::Sender<Arc<Value>>,
+    counts: LogCounts,
 }
 
 impl Journal {
@@ -32,11 +34,18 @@ impl Journal {
     pub fn new(log: PlacementLog) -> Self {
         let path: PathBuf = log.path().to_owned();
         let (live, _) = broadcast::channel(LIVE_KEPT);
+        let counts = LogCounts::opened(log.head().map(|(_, seq, _)| seq), &path);
         Self {
             log: Arc::new(Mutex::new(log)),
             path: path.into(),
             live,
+            counts,
         }
+    }
+
+    /// How the log is.
+    pub(crate) const fn counts(&self) -> &LogCounts {
+        &self.counts
     }
 
     /// The last record in the file; absent for an empty log.
@@ -62,10 +71,16 @@ impl Journal {
         commit: CommitRecord,
         now: Timestamp,
     ) -> Result<(), LogFileError> {
-        let (log, live) = (Arc::clone(&self.log), self.live.clone());
+        let (log, live, counts) = (
+            Arc::clone(&self.log),
+            self.live.clone(),
+            self.counts.clone(),
+        );
         let write = move || {
             let mut log = log.lock().expect("nobody panics while holding the log");
-            let appended = log.append(&commit, now)?;
+            let appended = log.append(&commit, now);
+            counts.appended(&appended, log.head().map(|(_, seq, _)| seq), log.path());
+            let appended = appended?;
             if let Some((first, last)) = appended.gap {
                 warn!(%first, %last, "this host's log lacks records");
             }

@@ -1,6 +1,7 @@
 //! While this scheduler leads: events in, one batch at a time out.
 
 use super::commit::{CommitError, commit};
+use super::counting::Counting;
 use super::fanout::{Outbox, deliver};
 use super::feed::{Fed, Feed, event};
 use super::trim::{Trim, remove};
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -57,6 +58,7 @@ struct Term<'a> {
     in_flight: Option<(Commit, Arc<Batch>, Vec<Effect>)>,
     outbox: Outbox,
     trim: Trim,
+    counting: Counting,
     next_request: u64,
     more: bool,
 }
@@ -109,12 +111,15 @@ impl Office {
             in_flight: None,
             outbox,
             trim,
+            counting: Counting::default(),
             next_request: 0,
             more: true,
             office: self,
         };
         term.derive_all_grants();
+        term.office.metrics.lead();
         let outcome = term.run(watch, leadership).await;
+        term.office.metrics.lay_down();
         term.dismiss();
         over.cancel();
         if let Err(e) = postman.await {
@@ -138,10 +143,12 @@ impl Term<'_> {
             if let Some(why) = self.office.clock.distrust() {
                 return Ok(Outcome::ClockWrong(why));
             }
-            if self.in_flight.is_none()
-                && let Some(outcome) = self.decide().await
-            {
-                return Ok(outcome);
+            if self.in_flight.is_none() {
+                let (metrics, now) = (&self.office.metrics, self.office.clock.now());
+                self.counting.go_on(&self.state, metrics, now);
+                if let Some(outcome) = self.decide().await {
+                    return Ok(outcome);
+                }
             }
             leasehold_daemon::notify::watchdog();
             let idle = tokio::time::sleep(self.until_wake());
@@ -197,7 +204,7 @@ impl Term<'_> {
             .state
             .next_wake()
             .map_or(BEAT, |at| at.since(now).std().min(BEAT));
-        let waiting = !self.events.is_empty() || self.more;
+        let waiting = !self.events.is_empty() || self.more || self.counting.is_under_way();
         if waiting && self.in_flight.is_none() {
             Duration::ZERO
         } else {
@@ -225,7 +232,9 @@ impl Term<'_> {
             return None;
         }
         let was_frozen = self.state.frozen().is_some();
+        let began = Instant::now();
         let step = step(&mut self.state, &mut self.events, now);
+        self.office.metrics.passed(began.elapsed());
         self.more = step.more;
         match (step.batch, self.state.frozen()) {
             (_, Some(Freeze::Clock { detail })) if !was_frozen => {
@@ -261,7 +270,10 @@ impl Term<'_> {
     ) -> Result<Option<Outcome>, DutyError> {
         let (_, batch, effects) = self.in_flight.take().expect("it was in flight until now");
         match done {
-            Ok(revision) => self.head_modified = Some(revision),
+            Ok(revision) => {
+                self.head_modified = Some(revision);
+                self.office.metrics.at_revision(revision);
+            }
             Err(CommitError::Deposed) => return Ok(Some(Outcome::Deposed)),
             Err(e) => {
                 let error = anyhow::Error::from(e);
@@ -269,6 +281,12 @@ impl Term<'_> {
             }
         }
         let now = self.office.clock.now();
+        let asked = |id| {
+            self.state
+                .lease(id)
+                .map(|lease| (lease.side, lease.created))
+        };
+        self.office.metrics.committed(&batch.commit, asked, now);
         let last = batch.commit.last;
         let commit = Arc::try_unwrap(batch).map_or_else(|b| b.commit.clone(), |b| b.commit);
         self.office.journal.append(commit, now).await?;

@@ -54,6 +54,7 @@ impl Office {
             }
         }
         let revision = first.expect("there is a first folder");
+        self.metrics.at_revision(revision);
         Ok(Read {
             loaded,
             revision,

@@ -16,11 +16,12 @@
 //! Who does what: [`lead`] and [`follow`] are the two halves of the picture, [`load`] reads the
 //! store, [`feed`] turns its changes into events, [`commit`] applies a batch and settles unknown
 //! outcomes, [`journal`] is the log file and the live feed of records, [`fanout`] writes grants,
-//! [`trim`] keeps the store small, [`past`] answers for leases that only the log has, [`recovery`] brings back a ledger that was restored from the
+//! [`trim`] keeps the store small, [`counting`] counts the cell for whoever watches, [`past`] answers for leases that only the log has, [`recovery`] brings back a ledger that was restored from the
 //! past, [`clock`] says when this host's time cannot be trusted.
 
 mod clock;
 mod commit;
+mod counting;
 mod fanout;
 mod feed;
 mod follow;
@@ -37,6 +38,7 @@ pub use journal::Journal;
 pub use message::{Desk, Message};
 
 use crate::log_file::LogFileError;
+use crate::metrics::Metrics;
 use lead::Outcome;
 use leasehold_common::keys::{Folder, KeySpace};
 use leasehold_common::time::Span;
@@ -75,6 +77,7 @@ pub(crate) struct Office {
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
     pub messages: mpsc::Receiver<Message>,
+    pub metrics: Metrics,
     pub shutdown: CancellationToken,
 }
 
@@ -97,6 +100,7 @@ pub async fn serve(
     journal: Journal,
     clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
+    metrics: Metrics,
     shutdown: CancellationToken,
 ) {
     let keys = KeySpace::new(&settings.core.cell);
@@ -113,6 +117,7 @@ pub async fn serve(
         journal,
         clock,
         messages,
+        metrics,
         shutdown,
     };
     while !office.shutdown.is_cancelled() {

@@ -67,6 +67,7 @@ async fn scheduler(folder: &Path, clock: &Arc<FakeClock>, shutdown: &Cancellatio
         journal,
         clock,
         messages,
+        Metrics::default(),
         stop,
     ));
     desk

@@ -53,6 +53,7 @@ pub(super) fn check(
         Span::ZERO,
         Span::from_hours(1),
     );
+    let metrics = fragment.metrics.settle("metrics", findings);
     let log_level = fragment.log.level.unwrap_or_else(|| "info".into());
     if let Err(e) = logging::check_filter(&log_level) {
         findings.wrong("log.level", e);
@@ -86,6 +87,7 @@ pub(super) fn check(
         roles,
         store: store?,
         leader_ttl: leader_ttl?,
+        metrics: metrics?,
     })
 }
 

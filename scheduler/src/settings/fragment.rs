@@ -2,6 +2,7 @@
 
 use leasehold_common::ids::CellName;
 use leasehold_common::time::Span;
+use leasehold_daemon::metrics::MetricsFragment;
 use leasehold_daemon::store::StoreFragment;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub struct Fragment {
     pub roles: RolesFragment,
     /// Placement.
     pub placement: PlacementFragment,
+    /// What is shown to whoever scrapes.
+    pub metrics: MetricsFragment,
     /// Logs.
     pub log: LogFragment,
 }

@@ -14,6 +14,7 @@ pub use fragment::Fragment;
 use crate::control::Roles;
 use leasehold_common::time::Span;
 use leasehold_core::CoreSettings;
+use leasehold_daemon::metrics::MetricsSettings;
 use leasehold_daemon::settings::{Layers, SettingsError};
 use leasehold_daemon::socket::SocketSettings;
 use leasehold_daemon::store::StoreSettings;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// How long the others wait for a silent leader.
     pub leader_ttl: Span,
+    /// Where it is shown to whoever scrapes.
+    pub metrics: MetricsSettings,
 }
 
 impl Settings {

@@ -19,6 +19,7 @@ fn cell_and_store_are_enough() {
     assert_eq!(settings.core.liveness.tolerated(1000), 20);
     assert_eq!(settings.core.liveness.tolerated(100_000), 50);
     assert_eq!(settings.control.mode, 0o660);
+    assert_eq!(settings.metrics.listen, None, "nothing is shown unasked");
     assert_eq!(settings.roles, Roles::default());
     let path = PathBuf::from("/var/lib/leasehold/scheduler/store.redb");
     assert_eq!(settings.store, StoreSettings::Embedded { path });
@@ -42,6 +43,7 @@ fn every_mistake_is_told_at_once() {
         "roles.operator=leasehold,user:alice",
         "log.level=loud",
         "log.rotate_mib=0",
+        "metrics.listen=0.0.0.0:9471",
         "sku_files=/nowhere/skus.toml",
     ])
     .unwrap_err();

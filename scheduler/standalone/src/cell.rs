@@ -16,12 +16,14 @@ use leasehold_common::sku::SkuCatalogue;
 use leasehold_common::time::Span;
 use leasehold_core::command::{Command, Query, View, Write};
 use leasehold_core::{CoreSettings, Liveness};
+use leasehold_daemon::metrics::{MetricsSettings, Server};
 use leasehold_daemon::socket::{SocketSettings, listen};
 use leasehold_scheduler::control::{Roles, Service as _, serve};
 use leasehold_scheduler::duty::{
     self, Clock as _, Desk, DutySettings, HostClock, Journal, Synchronisation,
 };
 use leasehold_scheduler::log_file::{LogSettings, PlacementLog};
+use leasehold_scheduler::metrics::Metrics;
 use leasehold_store::Store;
 use leasehold_store::embedded::EmbeddedStore;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,8 @@ pub struct CellSettings {
     pub state: PathBuf,
     /// The control socket.
     pub socket: PathBuf,
+    /// Where the scheduler is shown to whoever scrapes.
+    pub metrics: MetricsSettings,
     /// What to simulate, and where it stands; absent for this host's own GPUs.
     pub simulate: Option<(Fleet, Vec<Placed>)>,
 }
@@ -90,9 +94,14 @@ pub async fn run(
             group: None,
         },
     )?;
+    let metrics = Metrics::new(&settings.metrics);
+    let scraped = Server::bind(&settings.metrics).await?;
     say(&not_real(&settings));
 
     let mut tasks = JoinSet::new();
+    if let Some(server) = scraped {
+        tasks.spawn(server.run(metrics.pages(&journal), shutdown.clone()));
+    }
     let served = Arc::new(desk.clone());
     tasks.spawn(serve(listener, served, Roles::default(), shutdown.clone()));
     let duty = duty_settings(&settings, host, skus);
@@ -102,6 +111,7 @@ pub async fn run(
         journal,
         clock,
         messages,
+        metrics,
         shutdown.clone(),
     ));
     let places = match &settings.simulate {

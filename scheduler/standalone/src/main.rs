@@ -9,6 +9,7 @@ use leasehold::{demo, inject};
 use leasehold_common::ids::{CellName, NodeName};
 use leasehold_common::sku::SkuCatalogue;
 use leasehold_daemon::logging;
+use leasehold_daemon::metrics::{Address, MetricsSettings};
 use leasehold_daemon::shutdown::Signals;
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -53,6 +54,10 @@ struct Run {
     /// The cell's name.
     #[arg(long, value_name = "NAME", default_value = "local")]
     cell: CellName,
+    /// Show metrics there: a loopback address with its port such as 127.0.0.1:9471, or unix: with a
+    /// path. They are the scheduler's, with /metrics/tenants; the agents in this process show none.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<Address>,
     /// What is logged to standard error, such as info or leasehold_scheduler=debug.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -152,6 +157,10 @@ async fn serve(run: Run) -> anyhow::Result<()> {
         cell: run.cell,
         state: run.state,
         socket: run.socket,
+        metrics: MetricsSettings {
+            listen: run.metrics,
+            tenants: true,
+        },
         simulate: simulate.transpose()?,
     };
     let shutdown = CancellationToken::new();

@@ -5,6 +5,7 @@ use leasehold_agent::clock::SystemClock;
 use leasehold_agent::gpu::GpuDriver;
 use leasehold_agent::gpu::simulated::{SimulatedDriver, SimulatedNode};
 use leasehold_agent::host::{Host, SimulatedHost};
+use leasehold_agent::metrics::Metrics;
 use leasehold_agent::store_channel::StoreChannel;
 use leasehold_agent::{NodeSettings, Surroundings, run};
 use leasehold_common::ids::{CellName, NodeName};
@@ -96,6 +97,7 @@ pub fn start(
         host,
         clock: Arc::new(SystemClock),
         channel,
+        metrics: Metrics::default(),
     };
     let shutdown = shutdown.clone();
     tasks.spawn(async move {

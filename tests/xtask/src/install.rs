@@ -1,19 +1,26 @@
 //! Debian packages through apt-get, where this user may install them.
 //!
-//! Tests want the program `etcd`, not a service on the host's port 2379. Debian starts a server when its package is
-//! configured, so dpkg is told to leave out the files through which that would happen: the init script and the unit.
+//! Tests want the programs `etcd` and `prometheus`, not services on the host's ports. Debian starts a server when its
+//! package is configured, so dpkg is told to leave out the files through which that would happen: the init script and the
+//! unit.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The files by which Debian would start and enable etcd. Without them its maintainer script has nothing to start.
-const SERVICE_FILES: [&str; 3] = [
-    "/etc/init.d/etcd",
-    "/lib/systemd/system/etcd.service",
-    "/usr/lib/systemd/system/etcd.service",
-];
+/// Packages that bring a service, and its name.
+const SERVICES: [(&str, &str); 2] = [("etcd-server", "etcd"), ("prometheus", "prometheus")];
+
+/// The files by which Debian would start and enable a service. Without them the maintainer script has nothing to
+/// start.
+fn service_files(service: &str) -> [String; 3] {
+    [
+        format!("/etc/init.d/{service}"),
+        format!("/lib/systemd/system/{service}.service"),
+        format!("/usr/lib/systemd/system/{service}.service"),
+    ]
+}
 
 /// Installs these packages, or names them and fails where that is not possible.
 pub fn install(packages: &[&str]) -> Result<()> {
@@ -25,19 +32,25 @@ pub fn install(packages: &[&str]) -> Result<()> {
     };
     privilege.apt_get(&["update".to_owned()])?;
     privilege.apt_get(&install_arguments(packages))?;
-    if packages.contains(&"etcd-server") {
+    for (package, _) in services_of(packages) {
         eprintln!(
-            "etcd-server was installed without its service; `apt-get install --reinstall etcd-server` adds it."
+            "{package} was installed without its service; `apt-get install --reinstall {package}` adds it."
         );
     }
     Ok(())
 }
 
+fn services_of(packages: &[&str]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    SERVICES
+        .into_iter()
+        .filter(|(package, _)| packages.contains(package))
+}
+
 fn install_arguments(packages: &[&str]) -> Vec<String> {
     let mut arguments = vec!["install".to_owned(), "--yes".to_owned()];
     arguments.push("--no-install-recommends".to_owned());
-    if packages.contains(&"etcd-server") {
-        for file in SERVICE_FILES {
+    for (_, service) in services_of(packages) {
+        for file in service_files(service) {
             arguments.extend([
                 "-o".to_owned(),
                 format!("Dpkg::Options::=--path-exclude={file}"),
@@ -113,14 +126,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn etcd_comes_without_the_files_that_would_start_it() {
-        let arguments = install_arguments(&["protobuf-compiler", "etcd-server"]);
-        let unit = "Dpkg::Options::=--path-exclude=/lib/systemd/system/etcd.service";
-        assert!(
-            arguments.iter().any(|argument| argument == unit),
-            "{arguments:?}"
-        );
-        assert_eq!(arguments.last().map(String::as_str), Some("etcd-server"));
+    fn a_server_comes_without_the_files_that_would_start_it() {
+        for (package, unit) in [("etcd-server", "etcd"), ("prometheus", "prometheus")] {
+            let arguments = install_arguments(&["protobuf-compiler", package]);
+            let unit = format!("Dpkg::Options::=--path-exclude=/lib/systemd/system/{unit}.service");
+            assert!(arguments.contains(&unit), "{arguments:?}");
+            assert_eq!(arguments.last().map(String::as_str), Some(package));
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ enum Probe {
     },
 }
 
-const REQUIREMENTS: [Requirement; 8] = [
+const REQUIREMENTS: [Requirement; 9] = [
     Requirement {
         package: "gcc",
         since: Purpose::Build,
@@ -116,6 +116,15 @@ const REQUIREMENTS: [Requirement; 8] = [
             variable: None,
         },
         because: "the shipped units are verified and scored with it",
+    },
+    Requirement {
+        package: "prometheus",
+        since: Purpose::Test,
+        probe: Probe::Program {
+            name: "promtool",
+            variable: None,
+        },
+        because: "the shipped alert rules and what the daemons show are checked with it",
     },
 ];
 
@@ -256,7 +265,13 @@ mod tests {
         assert!(lacks(Purpose::Build, &path, &BUILD_HOST).is_empty());
         assert_eq!(
             lacks(Purpose::Test, &path, &BUILD_HOST),
-            ["etcd-server", "etcd-client", "openssl", "systemd"]
+            [
+                "etcd-server",
+                "etcd-client",
+                "openssl",
+                "systemd",
+                "prometheus"
+            ]
         );
     }
 

@@ -222,6 +222,11 @@ impl GrantBook {
         &self.ended
     }
 
+    /// How many grants were received and are not followed.
+    pub fn refused(&self) -> usize {
+        self.refusals.len()
+    }
+
     /// The highest epoch seen in a grant for this node.
     pub const fn epoch(&self) -> Epoch {
         self.epoch

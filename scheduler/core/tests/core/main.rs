@@ -41,6 +41,8 @@ mod recovery;
 #[cfg(test)]
 mod room;
 #[cfg(test)]
+mod tally;
+#[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod waiting;

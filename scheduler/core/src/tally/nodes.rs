@@ -1,0 +1,143 @@
+//! Nodes and their GPUs, counted.
+
+use super::{Count, GpuUse, SILENT_NAMED, SIZES, Tally};
+use crate::maintenance::Booker;
+use crate::node::{Node, Presence};
+use crate::state::State;
+use leasehold_common::class::Side;
+use leasehold_common::ids::{NodeName, SkuName};
+use leasehold_common::lease::GpuSlots;
+use leasehold_common::node::{NodeState, Owner};
+use leasehold_common::time::Timestamp;
+
+/// What its holds say of a node now.
+struct Held {
+    /// GPUs that leases have.
+    slots: GpuSlots,
+    /// Whose they are; absent where nobody has any.
+    side: Option<Side>,
+    /// Whether anybody has anything of it now, a maintenance too.
+    is_taken: bool,
+}
+
+impl State {
+    pub(super) fn count_node(&self, count: &mut Count, node: &Node, now: Timestamp) {
+        let held = self.held(node, now);
+        let tally = &mut count.tally;
+        *tally
+            .nodes
+            .entry((held.side, self.state_of(node)))
+            .or_insert(0) += 1;
+        if node.fleet.state == NodeState::Quarantined {
+            let why = node.fleet.reason.clone();
+            *tally.quarantined.entry(why).or_insert(0) += 1;
+        }
+        for flag in node.fleet.flags.keys() {
+            *tally.flagged.entry(flag.clone()).or_insert(0) += 1;
+        }
+        presence(tally, &node.fleet.name, node.presence);
+        let drawn = node.health.as_ref().map_or(0, |health| health.power().0);
+        count.below(&node.fleet.path, |watts| watts.drawn_mw += drawn);
+        self.count_gpus(count, node, &held, now);
+    }
+
+    fn held(&self, node: &Node, now: Timestamp) -> Held {
+        let mut held = Held {
+            slots: GpuSlots::NONE,
+            side: None,
+            is_taken: false,
+        };
+        let holds = self.cell.holds(node.fleet.index);
+        for hold in holds.filter(|hold| hold.has_at(now) && !self.is_tentative(hold)) {
+            held.is_taken = true;
+            if Booker::of(hold.lease).lease().is_some() {
+                held.slots = held.slots.union(hold.slots);
+                held.side.get_or_insert(hold.holder.class.side());
+            }
+        }
+        held
+    }
+
+    fn count_gpus(&self, count: &mut Count, node: &Node, held: &Held, now: Timestamp) {
+        let gpus = u8::try_from(node.fleet.gpus.len()).unwrap_or(u8::MAX);
+        let all = GpuSlots::first(gpus);
+        let leased = held.slots.common(all);
+        let sick = all.minus(leased).minus(node.healthy());
+        let free = self.gpus_free(node, now);
+        let open = all.len() - leased.len() - sick.len();
+        for (at, number) in [
+            (GpuUse::Leased, leased.len()),
+            (GpuUse::Sick, sick.len()),
+            (GpuUse::Free, free.min(open)),
+            (GpuUse::Closed, open.saturating_sub(free)),
+        ] {
+            if number > 0 {
+                let key = (held.side, node.fleet.sku.clone(), at);
+                *count.tally.gpus.entry(key).or_insert(0) += u64::from(number);
+            }
+        }
+        let sides: &[Side] = match (held.side, node.fleet.owner) {
+            (Some(Side::Internal), _) | (None, Owner::Internal) => &[Side::Internal],
+            (Some(Side::Tenant), _) => &[Side::Tenant],
+            (None, Owner::Sellable) => Side::ALL,
+            (None, Owner::Spare | Owner::Repair) => &[],
+        };
+        let is_whole = !held.is_taken && free == gpus && gpus > 0;
+        for side in sides {
+            let sku = &node.fleet.sku;
+            let sizes = SIZES.iter().filter(|size| **size <= u32::from(gpus));
+            for size in sizes {
+                let fit = u64::from(u32::from(free) / size);
+                count.place(*side, sku, *size, fit);
+            }
+            if is_whole {
+                let key = (*side, sku.clone(), u32::from(gpus));
+                *count.idle.entry(key).or_insert(0) += 1;
+            }
+        }
+    }
+
+    /// Nodes that report and were never admitted.
+    pub(super) fn count_strangers(&self, tally: &mut Tally) {
+        for (name, stranger) in &self.strangers {
+            *tally
+                .nodes
+                .entry((None, NodeState::Registering))
+                .or_insert(0) += 1;
+            presence(tally, name, stranger.presence);
+        }
+    }
+}
+
+impl Count {
+    fn place(&mut self, side: Side, sku: &SkuName, size: u32, leases: u64) {
+        let key = (side, sku.clone(), size);
+        *self.tally.placeable.entry(key).or_insert(0) += leases;
+    }
+
+    /// Sizes beyond one node are whole nodes together, wherever they stand.
+    pub(super) fn finish_nodes(&mut self) {
+        for ((side, sku, gpus), nodes) in std::mem::take(&mut self.idle) {
+            let sizes = SIZES
+                .iter()
+                .filter(|size| **size > gpus && *size % gpus == 0);
+            for size in sizes {
+                self.place(side, &sku, *size, nodes / u64::from(size / gpus));
+            }
+        }
+    }
+}
+
+fn presence(tally: &mut Tally, name: &NodeName, presence: Presence) {
+    match presence {
+        Presence::Here => tally.agents_here += 1,
+        Presence::Unknown => {}
+        Presence::Silent { since } => {
+            tally.agents_silent += 1;
+            tally.silent.insert((since, name.clone()));
+            if tally.silent.len() > SILENT_NAMED {
+                tally.silent.pop_last();
+            }
+        }
+    }
+}
