@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use leasehold_agent::clock::SystemClock;
 use leasehold_agent::gpu::nvml::{LIBRARY, NvmlDriver};
 use leasehold_agent::host::LinuxHost;
+use leasehold_agent::kernel_log::LogSource;
 use leasehold_agent::metrics::Metrics;
 use leasehold_agent::probe::probe;
 use leasehold_agent::settings::Settings;
@@ -173,6 +174,7 @@ async fn run(args: &Daemon) -> anyhow::Result<()> {
     let with = Surroundings {
         driver: Arc::new(NvmlDriver::new(&settings.nvml)),
         host: Arc::new(LinuxHost),
+        kernel_log: settings.kernel_log.map(LogSource::since_boot),
         clock: Arc::new(SystemClock),
         channel: Arc::new(channel),
         metrics: metrics.clone(),

@@ -1,5 +1,6 @@
 //! The agent's settings: what may be written, and what comes of it.
 
+use crate::kernel_log::{DEVICE, LogFrom};
 use leasehold_agent_core::verdict::Rules;
 use leasehold_common::ids::{CellName, NodeName, SkuName};
 use leasehold_common::time::Span;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The NVML library.
     pub nvml: PathBuf,
+    /// The kernel's log; absent where it is not followed.
+    pub kernel_log: Option<LogFrom>,
     /// Where it is shown to whoever scrapes.
     pub metrics: MetricsSettings,
     /// What is logged.
@@ -105,6 +108,7 @@ pub struct Fragment {
 #[serde(deny_unknown_fields, default)]
 struct GpuFragment {
     nvml: Option<PathBuf>,
+    kernel_log: Option<String>,
     poll: Option<Span>,
     deadline: Option<Span>,
 }
@@ -175,6 +179,7 @@ impl Fragment {
             Span::from_mins(5),
         );
         let rules = self.health.settle(findings);
+        let kernel_log = kernel_log(self.gpu.kernel_log.as_deref(), findings);
         let metrics = self.metrics.settle("metrics", findings);
         let log = self.log.level.unwrap_or_else(|| "info".to_owned());
         if let Err(e) = check_filter(&log) {
@@ -198,6 +203,7 @@ impl Fragment {
                 .gpu
                 .nvml
                 .unwrap_or_else(|| crate::gpu::nvml::LIBRARY.into()),
+            kernel_log: kernel_log?,
             metrics: metrics?,
             log,
         })
@@ -216,6 +222,24 @@ impl HealthFragment {
         read.map(Arc::new)
             .map_err(|e| findings.wrong("health.rules", format!("{}: {e}", path.display())))
             .ok()
+    }
+}
+
+/// `off`, `stdin`, or a path.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one is whether the settings can be used, the inner one whether it is followed"
+)]
+fn kernel_log(text: Option<&str>, findings: &mut Findings) -> Option<Option<LogFrom>> {
+    match text.unwrap_or(DEVICE) {
+        "off" => Some(None),
+        "stdin" => Some(Some(LogFrom::Stdin)),
+        path if path.starts_with('/') => Some(Some(LogFrom::Path(path.into()))),
+        other => {
+            let allowed = "allowed is \"off\", \"stdin\" or an absolute path";
+            findings.wrong("gpu.kernel_log", format!("{other:?}; {allowed}"));
+            None
+        }
     }
 }
 

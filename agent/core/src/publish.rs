@@ -71,8 +71,16 @@ fn kinds(findings: &[Finding]) -> impl Iterator<Item = (&HealthReason, Action)> 
 fn has_moved(last: &HealthReport, report: &HealthReport) -> bool {
     pairs(last, report).any(|(then, now)| {
         let pids = |gpu: &GpuHealth| gpu.unexplained.iter().map(|p| p.pid).collect::<Vec<_>>();
-        power_moved(&then.power_mw, &now.power_mw) || pids(then) != pids(now)
+        power_moved(&then.power_mw, &now.power_mw)
+            || pids(then) != pids(now)
+            || !words(then).eq(words(now))
     })
+}
+
+/// What is said of XIDs: the kernel's words can come after the driver's number.
+fn words(gpu: &GpuHealth) -> impl Iterator<Item = &str> {
+    let evidence = gpu.findings.iter().map(|found| found.evidence.as_str());
+    evidence.filter(|words| words.starts_with("XID "))
 }
 
 fn power_moved(then: &Reading<MilliWatts>, now: &Reading<MilliWatts>) -> bool {

@@ -1,15 +1,17 @@
 //! The agent's state, and what it does in a turn.
 
+use super::memory::Memory;
 use super::sampler::Look;
+use super::told::Told;
 use super::work::Work;
 use crate::channel::GrantNews;
-use crate::disk::{DiskError, EnvFiles, GrantFiles};
-use crate::gpu::Inventory;
+use crate::disk::{DiskError, EnvFiles, GrantFiles, HealthFile};
+use crate::gpu::{DriverError, Inventory};
 use crate::host::{Host, HostFacts};
 use crate::settings::NodeSettings;
 use leasehold_agent_core::grants::{Facts, GrantBook, Step, decide};
-use leasehold_agent_core::sample::GpuSample;
-use leasehold_agent_core::verdict::{GpuState, Observation, report};
+use leasehold_agent_core::sample::{Contact, GpuSample};
+use leasehold_agent_core::verdict::{Event, GpuState, Observation, report};
 use leasehold_common::grant::{AckRecord, SealedGrant};
 use leasehold_common::ids::{GpuUuid, LeaseId};
 use leasehold_common::node::{GpuHealth, GpuInfo, HealthReport, Verdict, Versions};
@@ -35,6 +37,12 @@ pub struct Desk {
     pub(super) health: BTreeMap<GpuUuid, GpuHealth>,
     /// What is remembered of each GPU between readings.
     pub(super) states: BTreeMap<GpuUuid, GpuState>,
+    /// What of that is on disk.
+    pub(super) memory: Memory,
+    /// What the driver and the kernel have told by themselves.
+    pub(super) told: Told,
+    /// Whether the driver was not to be used when it was last asked.
+    driver_is_away: bool,
     /// What is wrong and is no GPU's fault, by where it comes from.
     pub(super) troubles: BTreeMap<&'static str, String>,
     pub(super) contact_lost: bool,
@@ -57,6 +65,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Self, DiskError> {
         let kept = files.load()?;
+        let health = HealthFile::new(&settings.state_dir);
         let mut troubles = BTreeMap::new();
         for file in &kept.unreadable {
             tracing::error!(file, "a grant on disk cannot be read");
@@ -66,7 +75,7 @@ impl Desk {
         }
         let mut work = Work::new(files, env);
         work.restore(&kept.book);
-        Ok(Self {
+        let mut desk = Self {
             settings,
             started: now,
             host,
@@ -79,12 +88,17 @@ impl Desk {
             samples: BTreeMap::new(),
             health: BTreeMap::new(),
             states: BTreeMap::new(),
+            memory: Memory::new(health),
+            told: Told::default(),
+            driver_is_away: false,
             troubles,
             contact_lost: false,
             contacts: 0,
             said_health: None,
             said_acks: None,
-        })
+        };
+        desk.remember(now);
+        Ok(desk)
     }
 
     /// Takes news of the grants.
@@ -124,28 +138,54 @@ impl Desk {
 
     /// Takes a look at the hardware.
     pub fn read(&mut self, look: Look) {
+        self.notice_driver(&look);
         if let Some(host) = look.host {
-            self.facts = host;
+            let before = std::mem::replace(&mut self.facts, host);
+            self.notice_boot(&before.boot_id, look.at);
         }
         match look.inventory {
             None => {}
-            Some(Ok(inventory)) => self.take_stock(inventory),
+            Some(Ok(inventory)) => {
+                self.take_stock(inventory);
+                self.hear_what_waited(look.at);
+            }
             Some(Err(e)) => {
                 self.say_trouble("driver", &e.to_string());
                 // The node reports without its GPUs rather than not at all.
                 self.versions.get_or_insert_with(|| versions(&self.facts));
             }
         }
+        let rules = Arc::clone(&self.settings.rules);
         for (gpu, sample) in &look.samples {
-            let state = self.states.entry(gpu.clone()).or_default();
             let seen = Observation {
                 sample: Some(sample),
                 events: &[],
             };
-            state.observe(&seen, look.at, &self.settings.rules);
+            self.state_of(gpu, look.at).observe(&seen, look.at, &rules);
         }
         self.samples.extend(look.samples);
         self.meter(look.at);
+    }
+
+    /// A driver that was away and is back has been loaded again: its counters begin anew, and that repairs
+    /// nothing. It must be known before they are looked at.
+    fn notice_driver(&mut self, look: &Look) {
+        let is_back = matches!(look.inventory, Some(Ok(_)))
+            || look
+                .samples
+                .values()
+                .any(|s| s.contact == Contact::Answered);
+        if self.driver_is_away && is_back {
+            self.driver_is_away = false;
+            tracing::info!("the driver is back");
+            self.tell_all(&Event::DriverReload { at: look.at }, look.at);
+        }
+        match &look.inventory {
+            Some(Err(DriverError::NoLibrary { .. } | DriverError::NoDriver { .. })) => {
+                self.driver_is_away = true;
+            }
+            Some(Ok(_) | Err(DriverError::Failed { .. } | DriverError::Overdue { .. })) | None => {}
+        }
     }
 
     fn meter(&mut self, at: Timestamp) {
@@ -186,7 +226,7 @@ impl Desk {
         }
     }
 
-    fn say_trouble(&mut self, of: &'static str, words: &str) {
+    pub(super) fn say_trouble(&mut self, of: &'static str, words: &str) {
         if self.troubles.get(of).map(String::as_str) != Some(words) {
             tracing::error!(trouble = words, of, "the node is not in order");
             self.troubles.insert(of, words.to_owned());
@@ -195,6 +235,7 @@ impl Desk {
 
     /// Decides, and does what follows.
     pub async fn turn(&mut self, now: Timestamp) {
+        self.keep_health().await;
         self.judge(now);
         let steps = self.decide(now);
         if !steps.is_empty() {

@@ -1,7 +1,8 @@
 //! The agent proper: one task that owns the state, and the few beside it that wait for others.
 //!
 //! ```text
-//!   sampler ──► ┐                                  ┌──► outbox (report, health, acks)
+//!   sampler ──► ┐
+//!   listener ─► ┤                                  ┌──► outbox (report, health, acks)
 //!   grants ───► ├ run: desk ─► steps ─► disk, env ─┤
 //!   clock ────► ┘                                  └──► sign of life
 //! ```
@@ -10,11 +11,14 @@
 //! happen. So a turn that is cut off is repaired by the next.
 
 mod desk;
+mod listener;
+mod memory;
 mod outbox;
 mod sampler;
 mod say;
 mod shown;
 mod sign;
+mod told;
 mod work;
 
 use crate::channel::NodeChannel;
@@ -22,18 +26,23 @@ use crate::clock::Clock;
 use crate::disk::{DiskError, EnvFiles, GrantFiles};
 use crate::gpu::GpuDriver;
 use crate::host::{Host, HostError};
+use crate::kernel_log::LogSource;
 use crate::metrics::Metrics;
 use crate::settings::NodeSettings;
 use desk::Desk;
 use leasehold_common::time::Timestamp;
 use outbox::Outgoing;
+use sampler::Sampler;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How much news may wait for the agent. It takes a turn for each; whoever is faster waits.
 const NEWS_MAX: usize = 8;
+
+/// The same of what the hardware tells: an error comes with some dozens of lines, and they are one turn.
+const HEARD_MAX: usize = 256;
 
 /// What an agent works with: everything outside it.
 #[derive(Debug, Clone)]
@@ -42,6 +51,8 @@ pub struct Surroundings {
     pub driver: Arc<dyn GpuDriver>,
     /// The host.
     pub host: Arc<dyn Host>,
+    /// The kernel's log; absent where it is not to be followed.
+    pub kernel_log: Option<LogSource>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The way to the scheduler.
@@ -96,19 +107,27 @@ pub async fn run(
 
     let (news_to, mut news) = mpsc::channel(NEWS_MAX);
     let (readings_to, mut readings) = mpsc::channel(NEWS_MAX);
+    let (heard_to, mut heard) = mpsc::channel(HEARD_MAX);
+    let look_now = Arc::new(Notify::new());
     let (outgoing_to, outgoing) = watch::channel(Outgoing::default());
     let (live_to, live) = watch::channel(desk.live_record());
     let mut tasks = JoinSet::new();
     let channel = Arc::clone(&with.channel);
     tasks.spawn(async move { channel.follow_grants(news_to).await });
-    tasks.spawn(sampler::run(
+    let sampler = Sampler {
+        driver: Arc::clone(&with.driver),
+        host: Arc::clone(&with.host),
+        clock: Arc::clone(&with.clock),
+        poll: settings.poll,
+        deadline: settings.deadline,
+        counts: with.metrics.counts.clone(),
+    };
+    tasks.spawn(sampler::run(sampler, Arc::clone(&look_now), readings_to));
+    tasks.spawn(listener::run(
         Arc::clone(&with.driver),
-        Arc::clone(&with.host),
+        with.kernel_log.clone(),
         Arc::clone(&with.clock),
-        settings.poll,
-        settings.deadline,
-        with.metrics.counts.clone(),
-        readings_to,
+        heard_to,
     ));
     let delivered = with.metrics.counts.delivered.clone();
     tasks.spawn(outbox::run(Arc::clone(&with.channel), outgoing, delivered));
@@ -134,6 +153,17 @@ pub async fn run(
             () = shutdown.cancelled() => break,
             Some(news) = news.recv() => desk.hear(news),
             Some(reading) = readings.recv() => desk.read(reading),
+            Some(told) = heard.recv() => {
+                // What was told is seldom all: what the readings say of it is asked for at once.
+                look_now.notify_one();
+                let now = with.clock.now();
+                desk.hear_hardware(told, now);
+                // Of a log that was long before the agent began, all that is there in one turn.
+                for _ in 1..HEARD_MAX {
+                    let Ok(more) = heard.try_recv() else { break };
+                    desk.hear_hardware(more, now);
+                }
+            }
             () = until(&*with.clock, wake) => {}
         }
     }

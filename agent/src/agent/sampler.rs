@@ -10,7 +10,8 @@ use leasehold_common::ids::GpuUuid;
 use leasehold_common::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// What there is is looked at again after so many polls. GPUs do not come and go; a driver that was
@@ -19,6 +20,9 @@ const INVENTORY_EVERY: u32 = 60;
 
 /// The same while something is missing.
 const INVENTORY_RETRY: u32 = 5;
+
+/// How soon after a look there can be another because something was told.
+const SOONEST: Duration = Duration::from_millis(100);
 
 /// One look at the hardware.
 #[derive(Debug)]
@@ -33,27 +37,47 @@ pub struct Look {
     pub samples: BTreeMap<GpuUuid, GpuSample>,
 }
 
-/// Looks every `poll` until nobody wants to know.
-pub async fn run(
-    driver: Arc<dyn GpuDriver>,
-    host: Arc<dyn Host>,
-    clock: Arc<dyn Clock>,
-    poll: Span,
-    deadline: Span,
-    counts: Counts,
-    looks: mpsc::Sender<Look>,
-) {
+/// What looks, and how often.
+#[derive(Debug)]
+pub struct Sampler {
+    /// The driver that is asked.
+    pub driver: Arc<dyn GpuDriver>,
+    /// The host that is asked with it.
+    pub host: Arc<dyn Host>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// How often.
+    pub poll: Span,
+    /// How long one call may take.
+    pub deadline: Span,
+    /// What is counted of it.
+    pub counts: Counts,
+}
+
+/// Looks every `poll`, and when it is told to, until nobody wants to know.
+pub async fn run(sampler: Sampler, look_now: Arc<Notify>, looks: mpsc::Sender<Look>) {
+    let Sampler {
+        driver,
+        host,
+        clock,
+        poll,
+        deadline,
+        counts,
+    } = sampler;
     let mut reader = Reader::new(driver, deadline.std()).counted(counts.calls);
     // Every GPU that was ever seen: one that has fallen off the bus is still asked about.
     let mut known: BTreeSet<GpuUuid> = BTreeSet::new();
     let mut next_inventory = Instant::now();
+    let mut last = Instant::now();
     let mut ticks = interval(poll.std());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
+            () = look_now.notified() => tokio::time::sleep_until(last + SOONEST).await,
             () = looks.closed() => return,
         }
+        last = Instant::now();
         let at = clock.now();
         let (inventory, facts) = if Instant::now() >= next_inventory {
             (Some(reader.inventory().await), host.facts().ok())

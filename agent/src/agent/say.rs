@@ -77,7 +77,7 @@ impl Desk {
             at: now,
             gpus: self.health.clone(),
             trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
-            findings: Vec::new(),
+            findings: self.told.findings().collect(),
             unknown: Unknown::default(),
         }
     }

@@ -1,18 +1,16 @@
 //! `<state_dir>/grants/<N>.json`, one for each live lease, and `<state_dir>/ended.json`.
 
-use super::{DiskError, Durability, files_in, lease_of, remove, replace};
+use super::{DiskError, Durability, files_in, lease_of, remove, replace, versioned};
 use leasehold_agent_core::grants::{Ended, Entry, GrantBook, Phase};
 use leasehold_agent_core::meter::RunningMeter;
 use leasehold_common::grant::SealedGrant;
 use leasehold_common::ids::LeaseId;
-use leasehold_common::record::{READER, Version};
+use leasehold_common::record::Version;
 use leasehold_common::time::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The grants on disk. Only one agent has them at a time.
@@ -81,14 +79,14 @@ impl GrantFiles {
             let Some(lease) = lease_of(&path, "json") else {
                 continue;
             };
-            match read::<LeaseFile>(&path).and_then(|file| entry(lease, file)) {
+            match versioned::<LeaseFile>(&path).and_then(|file| entry(lease, file)) {
                 Ok(entry) => {
                     live.insert(lease, entry);
                 }
                 Err(why) => unreadable.push(format!("{}: {why}", path.display())),
             }
         }
-        let ended = match read::<EndedFile>(&self.ended) {
+        let ended = match versioned::<EndedFile>(&self.ended) {
             Ok(file) => file.leases,
             Err(_) if !self.ended.exists() => BTreeMap::new(),
             Err(why) => {
@@ -143,20 +141,6 @@ impl GrantFiles {
 
 fn text(file: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(file).expect("these files have string keys and no failing fields")
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    #[derive(Deserialize)]
-    struct Head {
-        version: Version,
-    }
-    let bytes = fs::read(path).map_err(|e: io::Error| e.to_string())?;
-    let head: Head = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
-    if head.version.min_reader > READER {
-        let needs = head.version.min_reader;
-        return Err(format!("needs a reader of form {needs}, this is {READER}"));
-    }
-    serde_json::from_slice(&bytes).map_err(|e| e.to_string())
 }
 
 fn entry(lease: LeaseId, file: LeaseFile) -> Result<Entry, String> {

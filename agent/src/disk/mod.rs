@@ -1,13 +1,18 @@
-//! What the agent keeps on disk: grants, which must survive anything, and environment files, which
-//! can be made again.
+//! What the agent keeps on disk: grants, which must survive anything, what is known of its GPUs, and
+//! environment files, which can be made again.
 
 mod env_files;
 mod grants;
+mod health;
 
 pub use env_files::EnvFiles;
 pub use grants::{GrantFiles, Kept};
+pub use health::{HealthFile, Remembered};
 
 use leasehold_common::ids::LeaseId;
+use leasehold_common::record::{READER, Version};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -79,6 +84,21 @@ fn sync_folder(of: &Path) -> Result<(), DiskError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(DiskError::at("sync", folder))
+}
+
+/// Reads a file that says which readers it takes.
+fn versioned<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: Version,
+    }
+    let bytes = fs::read(path).map_err(|e| e.to_string())?;
+    let head: Head = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+    if head.version.min_reader > READER {
+        let needs = head.version.min_reader;
+        return Err(format!("needs a reader of form {needs}, this is {READER}"));
+    }
+    serde_json::from_slice(&bytes).map_err(|e| e.to_string())
 }
 
 /// The lease that a file `<N>.<extension>` is about.

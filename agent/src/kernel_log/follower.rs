@@ -1,18 +1,18 @@
 //! The thread that reads.
 
-use super::{KernelNews, LogSource, Unreadable};
+use super::{KernelNews, LogFrom, LogSource, Unreadable};
 use crate::clock::Clock;
 use leasehold_agent_core::kernel_log::{
     Cut, GpuMessage, KernelRecord, LONGEST_RECORD, RecordStream, Sequence, Turn,
 };
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::makedev;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -25,6 +25,9 @@ const LOOK_MS: u16 = 1000;
 /// How long is waited at the end of a file or of a pipe without writers, which cannot be waited on.
 /// The kernel's device has no end.
 const AT_END: Duration = Duration::from_millis(200);
+
+/// The number of the kernel's log among the devices (Documentation/admin-guide/devices.txt).
+const KMSG: (u64, u64) = (1, 11);
 
 /// After so many reads in a row that gave nothing but "lost" or "too long" the device is broken.
 /// Each such read moves on by a record or more, and then one succeeds.
@@ -80,7 +83,7 @@ impl Follower {
     /// Follows until nobody wants to know.
     pub(super) fn run(mut self, stopped: &Receiver<()>) {
         loop {
-            let error = match open(&self.source.path) {
+            let error = match open(&self.source.from) {
                 Ok(file) => match self.follow(file, stopped) {
                     Ok(error) => error,
                     Err(Unwanted) => return,
@@ -239,11 +242,27 @@ impl From<&io::Error> for Unreadable {
 }
 
 /// Without blocking: a read that waits could not be told to end.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)
+fn open(from: &LogFrom) -> io::Result<File> {
+    match from {
+        LogFrom::Path(path) => OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path),
+        LogFrom::Stdin => inherited(&io::stdin()),
+    }
+}
+
+/// The log that this process was started with, from its oldest record on.
+pub(super) fn inherited(stdin: &impl AsFd) -> io::Result<File> {
+    let mut file = File::from(stdin.as_fd().try_clone_to_owned()?);
+    if file.metadata()?.rdev() != makedev(KMSG.0, KMSG.1) {
+        // A terminal, /dev/null: it was started in another way.
+        return Err(Errno::ENODEV.into());
+    }
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
 }
 
 /// Waits until there is something to read, or it is time to look whether anybody wants to know.

@@ -10,7 +10,7 @@ mod follower;
 #[cfg(test)]
 mod tests;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use follower::Follower;
 use leasehold_agent_core::kernel_log::GpuMessage;
 use leasehold_common::time::{Span, Timestamp};
@@ -31,15 +31,37 @@ pub const RETRY: Span = Span::from_secs(60);
 /// kernel's own buffer, ten thousand lines long, is where they wait.
 const WAITING: usize = 64;
 
+/// Where the log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogFrom {
+    /// The device, or a pipe or a file of the same form in its place.
+    Path(PathBuf),
+    /// The device, opened by whoever started this process, as its standard input. So a process that
+    /// may not open it can read it: systemd opens what `StandardInput=file:` names before it takes
+    /// privileges away (systemd.exec(5)), and the kernel asks for them when the device is opened only.
+    Stdin,
+}
+
 /// What to follow.
 #[derive(Debug, Clone)]
 pub struct LogSource {
-    /// The device, or a pipe or a file of the same form in its place.
-    pub path: PathBuf,
+    /// Where it is.
+    pub from: LogFrom,
     /// When the host was booted ([`booted_at`]).
     pub boot: Timestamp,
     /// How soon it is tried again where it cannot be read.
     pub retry: Span,
+}
+
+impl LogSource {
+    /// That of this host since it was booted.
+    pub fn since_boot(from: LogFrom) -> Self {
+        Self {
+            from,
+            boot: booted_at(SystemClock.now()),
+            retry: RETRY,
+        }
+    }
 }
 
 /// What comes from the kernel's log.

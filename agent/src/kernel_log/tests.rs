@@ -1,7 +1,8 @@
 //! A log in a pipe, in a file, in a script that fails as the kernel's device does, and the real one.
 
+use super::follower::inherited;
 use super::follower::{Follower, Pause};
-use super::{DEVICE, KernelLog, KernelNews, LogSource, Unreadable, booted_at};
+use super::{DEVICE, KernelLog, KernelNews, LogFrom, LogSource, Unreadable, booted_at};
 use crate::clock::{Clock, SystemClock};
 use async_trait::async_trait;
 use leasehold_agent_core::kernel_log::{GpuMessage, KernelRecord, RecordStream, Xid};
@@ -40,7 +41,7 @@ impl Clock for Stopped {
 
 fn source(path: &Path) -> LogSource {
     LogSource {
-        path: path.to_owned(),
+        from: LogFrom::Path(path.to_owned()),
         boot: BOOT,
         retry: Span::from_millis(10),
     }
@@ -279,7 +280,7 @@ fn whoever_no_longer_listens_ends_it() {
 async fn the_real_log_of_this_host_is_read_where_it_may_be() {
     let clock = SystemClock;
     let source = LogSource {
-        path: DEVICE.into(),
+        from: LogFrom::Path(DEVICE.into()),
         boot: booted_at(clock.now()),
         retry: Span::from_secs(60),
     };
@@ -298,6 +299,31 @@ async fn the_real_log_of_this_host_is_read_where_it_may_be() {
             KernelNews::Told { .. } | KernelNews::Lost { .. } => {}
         }
     }
+}
+
+#[test]
+fn a_log_that_was_opened_by_another_is_read_from_its_beginning_without_waiting() {
+    let Ok(opened) = File::open(DEVICE) else {
+        eprintln!("skipped: {DEVICE} cannot be opened here");
+        return;
+    };
+    let mut ours = inherited(&opened).unwrap();
+    let mut record = [0; 8192];
+    let mut read = |log: &mut File| {
+        log.read(&mut record)
+            .map(|length| record[..length].to_vec())
+    };
+    let first = read(&mut ours).unwrap();
+    while read(&mut ours).is_ok() {}
+    let again = read(&mut inherited(&opened).unwrap()).unwrap();
+    assert_eq!(again, first, "a reader that comes again begins anew");
+}
+
+#[test]
+fn what_is_not_the_kernels_log_is_not_taken_for_it() {
+    let null = File::open("/dev/null").unwrap();
+    let refused = inherited(&null).unwrap_err();
+    assert_eq!(Unreadable::from(&refused), Unreadable::Missing);
 }
 
 #[test]

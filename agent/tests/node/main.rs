@@ -5,6 +5,8 @@ mod channel;
 #[cfg(test)]
 mod gpus;
 #[cfg(test)]
+mod hardware;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod metrics;

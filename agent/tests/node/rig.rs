@@ -5,6 +5,7 @@ use crate::wall_clock::HandClock;
 use leasehold_agent::clock::Clock;
 use leasehold_agent::gpu::simulated::{SimulatedDriver, SimulatedNode};
 use leasehold_agent::host::SimulatedHost;
+use leasehold_agent::kernel_log::LogSource;
 use leasehold_agent::metrics::Metrics;
 use leasehold_agent::store_channel::StoreChannel;
 use leasehold_agent::{AgentError, NodeSettings, Surroundings};
@@ -38,6 +39,8 @@ pub struct Rig {
     pub store: Arc<dyn Store>,
     /// The store as the agent sees it: absent before it is open.
     pub opened: watch::Sender<Option<Arc<dyn Store>>>,
+    /// The kernel's log; none unless a test gives one.
+    pub kernel_log: Option<LogSource>,
     /// What is shown of the agent.
     pub metrics: Metrics,
     keys: KeySpace,
@@ -72,6 +75,7 @@ impl Rig {
             clock,
             store,
             opened,
+            kernel_log: None,
             metrics: Metrics::default(),
             keys: KeySpace::new(&cell),
             folder,
@@ -79,11 +83,16 @@ impl Rig {
         }
     }
 
+    /// What the agent keeps.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     pub fn start(&mut self) {
         let mut settings = NodeSettings::new(
             "c1".parse().unwrap(),
             "h001".parse().unwrap(),
-            self.folder.path().join("state"),
+            self.state_dir(),
             self.folder.path().join("run"),
         );
         settings.poll = Span::from_millis(10);
@@ -92,6 +101,7 @@ impl Rig {
         let with = Surroundings {
             driver: Arc::new(SimulatedDriver(Arc::clone(&self.node))),
             host: Arc::new(SimulatedHost(Arc::clone(&self.node))),
+            kernel_log: self.kernel_log.clone(),
             clock: Arc::clone(&self.clock) as _,
             channel: Arc::clone(&self.channel) as _,
             metrics: self.metrics.clone(),

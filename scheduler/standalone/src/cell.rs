@@ -1,5 +1,6 @@
 //! A whole cell in one process.
 
+use crate::nodes::Hardware;
 use crate::own::{self, HostSize};
 use crate::simulate::{Fleet, Placed};
 use crate::{inject, nodes};
@@ -128,15 +129,7 @@ pub async fn run(
         None => {
             let placed = own.expect("looked for above");
             let agent = nodes::settings(&settings.cell, &placed.name, state);
-            let driver = Arc::new(NvmlDriver::new(Path::new(LIBRARY)));
-            nodes::start(
-                &mut tasks,
-                agent,
-                driver,
-                Arc::new(LinuxHost),
-                &store,
-                &shutdown,
-            );
+            nodes::start(&mut tasks, agent, Hardware::own(), &store, &shutdown);
             vec![placed]
         }
     };

@@ -3,8 +3,10 @@
 use crate::simulate::Placed;
 use leasehold_agent::clock::SystemClock;
 use leasehold_agent::gpu::GpuDriver;
+use leasehold_agent::gpu::nvml::{LIBRARY, NvmlDriver};
 use leasehold_agent::gpu::simulated::{SimulatedDriver, SimulatedNode};
-use leasehold_agent::host::{Host, SimulatedHost};
+use leasehold_agent::host::{Host, LinuxHost, SimulatedHost};
+use leasehold_agent::kernel_log::{DEVICE, LogFrom, LogSource};
 use leasehold_agent::metrics::Metrics;
 use leasehold_agent::store_channel::StoreChannel;
 use leasehold_agent::{NodeSettings, Surroundings, run};
@@ -58,9 +60,12 @@ pub fn start_simulated(
         if placed.len() > READ_OFTEN_UP_TO {
             settings.poll = Span::from_secs(10);
         }
-        let driver = Arc::new(SimulatedDriver(Arc::clone(&node)));
-        let host = Arc::new(SimulatedHost(node));
-        start(tasks, settings, driver, host, store, shutdown);
+        let hardware = Hardware {
+            driver: Arc::new(SimulatedDriver(Arc::clone(&node))),
+            host: Arc::new(SimulatedHost(node)),
+            kernel_log: None,
+        };
+        start(tasks, settings, hardware, store, shutdown);
     }
 }
 
@@ -77,12 +82,30 @@ pub fn settings(cell: &CellName, node: &NodeName, state: &Path) -> NodeSettings 
     settings
 }
 
+/// What an agent looks after.
+#[derive(Debug)]
+pub struct Hardware {
+    driver: Arc<dyn GpuDriver>,
+    host: Arc<dyn Host>,
+    kernel_log: Option<LogSource>,
+}
+
+impl Hardware {
+    /// This host's own.
+    pub fn own() -> Self {
+        Self {
+            driver: Arc::new(NvmlDriver::new(Path::new(LIBRARY))),
+            host: Arc::new(LinuxHost),
+            kernel_log: Some(LogSource::since_boot(LogFrom::Path(DEVICE.into()))),
+        }
+    }
+}
+
 /// Starts one agent.
 pub fn start(
     tasks: &mut JoinSet<()>,
     settings: NodeSettings,
-    driver: Arc<dyn GpuDriver>,
-    host: Arc<dyn Host>,
+    hardware: Hardware,
     store: &Arc<dyn Store>,
     shutdown: &CancellationToken,
 ) {
@@ -92,9 +115,15 @@ pub fn start(
         &settings.cell,
         settings.node.clone(),
     ));
+    let Hardware {
+        driver,
+        host,
+        kernel_log,
+    } = hardware;
     let with = Surroundings {
         driver,
         host,
+        kernel_log,
         clock: Arc::new(SystemClock),
         channel,
         metrics: Metrics::default(),

@@ -74,8 +74,13 @@ pub struct XidIncident {
 pub enum Seen {
     /// An incident of its own.
     New,
-    /// It belongs to one that is known.
-    Known,
+    /// The incident that is known has happened once more.
+    Again,
+    /// What the other witness has told already.
+    Known {
+        /// When it was seen last.
+        then: Timestamp,
+    },
 }
 
 impl XidIncident {
@@ -153,16 +158,22 @@ impl XidIncidents {
         }
         let known = self.pairs.entry(pair).or_default();
         let mut incident = XidIncident::of(sighting);
-        let mut seen = Seen::New;
+        let (mut times, mut then) = (0, None);
         // One sighting can be near two incidents, and makes them one.
         known.retain(|other| {
             let near = other.is_near(&incident, self.window);
             if near {
-                seen = Seen::Known;
+                times += other.times();
+                then = then.max(Some(other.last));
                 incident.join(other.clone());
             }
             !near
         });
+        let seen = match then {
+            None => Seen::New,
+            Some(_) if incident.times() > times => Seen::Again,
+            Some(then) => Seen::Known { then },
+        };
         let place = known.partition_point(|other| other.last < incident.first);
         known.insert(place, incident);
         if known.len() > KEPT_EACH {
@@ -238,7 +249,8 @@ mod tests {
     fn what_both_saw_is_one_incident_whoever_is_first() {
         for pair in [[line(79, 0), event(79, 1)], [event(79, 1), line(79, 0)]] {
             let (incidents, seen) = told(pair);
-            assert_eq!(seen, [Seen::New, Seen::Known]);
+            let then = pair[0].at;
+            assert_eq!(seen, [Seen::New, Seen::Known { then }]);
             let all: Vec<_> = incidents.iter().collect();
             assert_eq!(all.len(), 1);
             assert_eq!((all[0].first, all[0].last), (at(0), at(1)));
@@ -277,7 +289,9 @@ mod tests {
 
     #[test]
     fn an_xid_that_repeats_is_counted_and_not_listed() {
-        let (incidents, _) = told((0..1000).map(|second| line(31, second)));
+        let (incidents, seen) = told((0..1000).map(|second| line(31, second)));
+        assert_eq!(seen[0], Seen::New);
+        assert!(seen[1..].iter().all(|seen| *seen == Seen::Again));
         let all: Vec<_> = incidents.iter().collect();
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].times(), all[0].last), (1000, at(999)));
@@ -286,7 +300,7 @@ mod tests {
     #[test]
     fn a_sighting_between_two_incidents_makes_them_one() {
         let (incidents, seen) = told([line(48, 0), event(48, 8), line(48, 4)]);
-        assert_eq!(seen, [Seen::New, Seen::New, Seen::Known]);
+        assert_eq!(seen, [Seen::New, Seen::New, Seen::Known { then: at(8) }]);
         assert_eq!(
             incidents.iter().map(XidIncident::times).collect::<Vec<_>>(),
             [2]

@@ -211,6 +211,33 @@ impl GpuState {
         operator.chain(found).collect()
     }
 
+    /// Whether there is anything that a reading could not tell again.
+    pub fn is_worth_keeping(&self) -> bool {
+        !self.standing.is_empty()
+            || !self.ended.is_empty()
+            || !self.xids.is_empty()
+            || self.overridden.is_some()
+    }
+
+    /// Whether nothing is lost where `kept` is read back instead: what stands, what was done and what
+    /// was counted is the same. What only goes on, such as when a signal was seen last, may differ.
+    pub fn is_kept_by(&self, kept: &Self) -> bool {
+        type Lasting<'a> = (&'a String, Verdict, Action, Option<Timestamp>, u32);
+        fn lasting(state: &GpuState) -> impl Iterator<Item = Lasting<'_>> {
+            state.standing.iter().map(|(key, standing)| {
+                let acted = standing.acknowledged.max(standing.done);
+                let (verdict, action) = (standing.verdict, standing.action);
+                (key, verdict, action, acted, standing.returned)
+            })
+        }
+        lasting(self).eq(lasting(kept))
+            && self.ended == kept.ended
+            && self.xids == kept.xids
+            && self.acts == kept.acts
+            && self.boot_id == kept.boot_id
+            && self.overridden == kept.overridden
+    }
+
     /// How often each XID came.
     pub fn xids(&self) -> impl Iterator<Item = (u32, &XidCount)> {
         self.xids.iter().map(|(code, count)| (*code, count))
