@@ -124,7 +124,7 @@ impl SkuTally {
     /// Sizes beyond one node are whole nodes together, wherever they stand.
     pub(super) fn finish(&mut self) {
         for ((side, gpus), nodes) in std::mem::take(&mut self.idle) {
-            let beyond = |size: &&u32| **size > gpus && *size % gpus == 0;
+            let beyond = |size: &&u32| **size > gpus && size.is_multiple_of(gpus);
             for size in SIZES.iter().filter(beyond) {
                 let leases = nodes / u64::from(size / gpus);
                 *self.placeable.entry((side, *size)).or_insert(0) += leases;
