@@ -105,11 +105,12 @@ async fn serve_cell(settings: Settings, shutdown: CancellationToken) -> anyhow::
     let roles = settings.roles.clone();
     let control = tokio::spawn(serve(listener, Arc::new(desk), roles, shutdown.clone()));
     let metrics = Metrics::new(&settings.metrics);
+    let mut scraped = JoinSet::new();
     // A port that is not to be had costs the metrics and nothing else.
     match Server::bind(&settings.metrics).await {
         Ok(Some(server)) => {
             let pages = metrics.pages(&journal);
-            tokio::spawn(server.run(pages, shutdown.clone()));
+            scraped.spawn(server.run(pages, shutdown.clone()));
         }
         Ok(None) => {}
         Err(e) => error!(
@@ -142,5 +143,6 @@ async fn serve_cell(settings: Settings, shutdown: CancellationToken) -> anyhow::
         alerts: Vec::new(),
     };
     duty::serve(duty, store, journal, clock, messages, metrics, shutdown).await;
+    scraped.join_all().await;
     control.await.context("control socket")
 }

@@ -50,6 +50,11 @@ impl AllInOne {
         Ctl::new(self.dir.path().join("control.sock"))
     }
 
+    /// The socket on which its scheduler shows metrics.
+    pub fn metrics(&self) -> PathBuf {
+        metrics(&self.dir)
+    }
+
     /// Its placement log.
     pub fn log_file(&self) -> PathBuf {
         self.dir.path().join("state/placements.jsonl")
@@ -84,12 +89,18 @@ impl AllInOne {
     }
 }
 
+fn metrics(dir: &TempDir) -> PathBuf {
+    dir.path().join("metrics.sock")
+}
+
 fn spawn(fleet: &str, dir: &TempDir) -> Process {
     let mut command = Command::new(program("leasehold"));
     command
         .args(["--simulate", fleet, "--state"])
         .arg(dir.path().join("state"))
         .arg("--socket")
-        .arg(dir.path().join("control.sock"));
+        .arg(dir.path().join("control.sock"))
+        .arg("--metrics")
+        .arg(format!("unix:{}", metrics(dir).display()));
     Process::start("leasehold", &mut command, &dir.path().join("leasehold.log"))
 }

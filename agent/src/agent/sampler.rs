@@ -80,7 +80,12 @@ pub async fn run(sampler: Sampler, look_now: Arc<Notify>, looks: mpsc::Sender<Lo
         last = Instant::now();
         let at = clock.now();
         let (inventory, facts) = if Instant::now() >= next_inventory {
-            (Some(reader.inventory().await), host.facts().ok())
+            // The host takes milliseconds to be read, and whoever scrapes or writes is not to wait for that.
+            let host = Arc::clone(&host);
+            let facts = tokio::task::spawn_blocking(move || host.facts());
+            let inventory = reader.inventory().await;
+            let facts = facts.await.expect("reading the host does not panic");
+            (Some(inventory), facts.ok())
         } else {
             (None, None)
         };

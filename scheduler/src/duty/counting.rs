@@ -3,11 +3,11 @@
 use crate::metrics::Metrics;
 use leasehold_common::time::Timestamp;
 use leasehold_core::State;
-use leasehold_core::tally::{Count, Counted};
+use leasehold_core::tally::Count;
 use std::time::{Duration, Instant};
 
-/// Nodes or leases that are counted between two steps: a millisecond's worth or two.
-const PIECE: usize = 2_000;
+/// Nodes or leases that are counted between two steps: less than a millisecond's worth.
+const PIECE: usize = 500;
 
 /// From the end of one count to the beginning of the next: a third of the usual time between scrapes.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -47,20 +47,19 @@ impl Counting {
             return;
         };
         let began = Instant::now();
-        let count = match self.under_way.take() {
-            Some(count) => count,
-            None if began < self.next => return,
-            None => state.begin_count(with_tenants, now),
-        };
+        if self.under_way.is_none() && began < self.next {
+            return;
+        }
+        let count = self
+            .under_way
+            .get_or_insert_with(|| state.begin_count(with_tenants, now));
         let counted = state.count_on(count, PIECE, now);
         self.took += began.elapsed();
-        match counted {
-            Counted::On(further) => self.under_way = Some(further),
-            Counted::Whole(tally) => {
-                metrics.show(*tally, now);
-                self.next = Instant::now() + PAUSE.max(self.took * SHARE);
-                self.took = Duration::ZERO;
-            }
+        if let Some(tally) = counted {
+            metrics.show(tally, now);
+            self.under_way = None;
+            self.next = Instant::now() + PAUSE.max(self.took * SHARE);
+            self.took = Duration::ZERO;
         }
     }
 }

@@ -13,11 +13,11 @@
 //! One task owns the state. Requests reach it as [`Message`]s; while a batch is in flight reads wait
 //! as well, because the state is ahead of the ledger then.
 //!
-//! Who does what: [`lead`] and [`follow`] are the two halves of the picture, [`load`] reads the
-//! store, [`feed`] turns its changes into events, [`commit`] applies a batch and settles unknown
-//! outcomes, [`journal`] is the log file and the live feed of records, [`fanout`] writes grants,
-//! [`trim`] keeps the store small, [`counting`] counts the cell for whoever watches, [`past`] answers for leases that only the log has, [`recovery`] brings back a ledger that was restored from the
-//! past, [`clock`] says when this host's time cannot be trusted.
+//! Who does what: `lead` and `follow` are the two halves of the picture, `load` reads the
+//! store, `feed` turns its changes into events, `commit` applies a batch and settles unknown
+//! outcomes, `journal` is the log file and the live feed of records, `fanout` writes grants,
+//! `trim` keeps the store small, `counting` counts the cell for whoever watches, `past` answers for leases that only the log has, `recovery` brings back a ledger that was restored from the
+//! past, `clock` says when this host's time cannot be trusted.
 
 mod clock;
 mod commit;

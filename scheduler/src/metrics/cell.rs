@@ -163,26 +163,30 @@ fn gpus(sheet: &mut Sheet<'_>, tally: &Tally) -> fmt::Result {
         "leasehold_gpus",
         None,
         "GPUs, by the side that has their node, by SKU and by what they are at.",
-        tally.gpus.iter().map(|((of, sku, at), n)| {
-            let labels = [
-                ("side", side(*of)),
-                ("sku", sku.as_str()),
-                ("state", at.as_str()),
-            ];
-            (labels, *n as f64)
+        tally.skus.iter().flat_map(|(sku, of_sku)| {
+            of_sku.gpus.iter().map(move |((of, at), n)| {
+                let labels = [
+                    ("side", side(*of)),
+                    ("sku", sku.as_str()),
+                    ("state", at.as_str()),
+                ];
+                (labels, *n as f64)
+            })
         }),
     )?;
     sheet.gauges(
         "leasehold_placeable",
         None,
         "Leases of so many GPUs for which hardware is free now, each size taken alone.",
-        tally.placeable.iter().map(|((of, sku, gpus), n)| {
-            let labels = [
-                ("side", of.to_string()),
-                ("sku", sku.to_string()),
-                ("gpus", gpus.to_string()),
-            ];
-            (labels, *n as f64)
+        tally.skus.iter().flat_map(|(sku, of_sku)| {
+            of_sku.placeable.iter().map(move |((of, gpus), n)| {
+                let labels = [
+                    ("side", of.to_string()),
+                    ("sku", sku.to_string()),
+                    ("gpus", gpus.to_string()),
+                ];
+                (labels, *n as f64)
+            })
         }),
     )
 }

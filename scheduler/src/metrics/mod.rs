@@ -116,8 +116,7 @@ impl Metrics {
 
     /// The store is known to be at this revision.
     pub(crate) fn at_revision(&self, revision: Revision) {
-        self.revision
-            .set(i64::try_from(revision.0).unwrap_or(i64::MAX));
+        self.revision.set(revision.0);
     }
 
     /// A batch is in the store. `asked` knows the side of a lease and when it was requested.

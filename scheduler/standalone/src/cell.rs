@@ -297,6 +297,9 @@ fn how_it_is(status: &Status, settings: &CellSettings) -> String {
         ),
         format!("socket  {}", settings.socket.display()),
     ];
+    if let Some(address) = &settings.metrics.listen {
+        lines.push(format!("metrics {address}"));
+    }
     lines.extend(status.alerts.iter().map(|alert| format!("# {alert}")));
     let leases: u64 = status.leases.values().sum();
     if leases > 0 {

@@ -12,8 +12,8 @@
 //! - Nothing listens beyond this host: there is no TLS and no login here, so whoever is to scrape from
 //!   elsewhere comes through a proxy that has both.
 //!
-//! [`listen`] is the settings and where they lead, [`serve`] the HTTP, [`sheet`] how a snapshot becomes
-//! families of series, [`process`] what every process can say of itself, [`classic`] the older text format.
+//! `listen` is the settings and where they lead, `serve` the HTTP, `sheet` how a snapshot becomes
+//! families of series, [`process`] what every process can say of itself, `classic` the older text format.
 //!
 //! Not here: which series there are. Each daemon has its own.
 

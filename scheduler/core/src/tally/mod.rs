@@ -56,6 +56,17 @@ impl GpuUse {
     }
 }
 
+/// GPUs of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SkuTally {
+    /// By the side that has their node, and by use.
+    pub gpus: BTreeMap<(Option<Side>, GpuUse), u64>,
+    /// Leases for which hardware is free now, by side and GPUs; each size as if it alone were let.
+    pub placeable: BTreeMap<(Side, u32), u64>,
+    /// Whole idle nodes, by who may have them and their GPUs: larger leases are made of them.
+    idle: BTreeMap<(Side, u32), u64>,
+}
+
 /// Watts below one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watts {
@@ -113,8 +124,8 @@ pub struct Tally {
     pub quarantined: BTreeMap<StateReason, u64>,
     /// Nodes with a flag.
     pub flagged: BTreeMap<FlagKind, u64>,
-    /// GPUs, by side, SKU and use.
-    pub gpus: BTreeMap<(Option<Side>, SkuName, GpuUse), u64>,
+    /// GPUs, by SKU.
+    pub skus: BTreeMap<SkuName, SkuTally>,
     /// Nodes whose agent is there.
     pub agents_here: u64,
     /// Nodes whose agent has fallen silent.
@@ -127,8 +138,6 @@ pub struct Tally {
     pub pending: BTreeMap<(Side, String), Waiting>,
     /// Since when hardware is on its way back from a lease that has ended: the oldest, by side.
     pub releasing: BTreeMap<Side, Timestamp>,
-    /// Leases for which hardware is free now, by side, SKU and GPUs; each size as if it alone were let.
-    pub placeable: BTreeMap<(Side, SkuName, u32), u64>,
     /// Watts below the cell and every place with a budget.
     pub power: BTreeMap<Prefix, Watts>,
     /// Accounts; empty where they were not asked for.
@@ -153,23 +162,12 @@ pub struct Count {
     /// Which units above a node have a place in the tally.
     levels: BTreeSet<Locality>,
     with_tenants: bool,
-    /// Whole idle nodes by who may have them, SKU and GPUs: gangs are made of them.
-    idle: BTreeMap<(Side, SkuName, u32), u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Position {
     Nodes(Bound<NodeIndex>),
     Leases(Bound<LeaseId>),
-}
-
-/// What became of a count.
-#[derive(Debug)]
-pub enum Counted {
-    /// There is more to count.
-    On(Count),
-    /// It is done.
-    Whole(Box<Tally>),
 }
 
 impl Count {
@@ -211,51 +209,53 @@ impl State {
             tally,
             at: Position::Nodes(Bound::Unbounded),
             with_tenants,
-            idle: BTreeMap::new(),
         }
     }
 
-    /// Counts on, at most so many nodes or leases.
-    pub fn count_on(&self, mut count: Count, room: usize, now: Timestamp) -> Counted {
+    /// Counts on, at most so many nodes or leases. The tally once there is nothing left to count; the count is spent
+    /// then.
+    pub fn count_on(&self, count: &mut Count, room: usize, now: Timestamp) -> Option<Tally> {
         match count.at {
             Position::Nodes(from) => {
                 let nodes = self.nodes.range((from, Bound::Unbounded)).take(room);
                 let mut last = None;
                 for (index, node) in nodes {
-                    self.count_node(&mut count, node, now);
+                    self.count_node(count, node, now);
                     last = Some(*index);
                 }
                 count.at = match last {
                     Some(index) => Position::Nodes(Bound::Excluded(index)),
                     None => {
-                        count.finish_nodes();
+                        count.tally.skus.values_mut().for_each(SkuTally::finish);
                         Position::Leases(Bound::Unbounded)
                     }
                 };
+                None
             }
             Position::Leases(from) => {
                 let leases = self.leases.range((from, Bound::Unbounded)).take(room);
                 let mut last = None;
                 for (id, lease) in leases {
-                    self.count_lease(&mut count, lease, now);
+                    self.count_lease(count, lease, now);
                     last = Some(*id);
                 }
                 match last {
-                    Some(id) => count.at = Position::Leases(Bound::Excluded(id)),
-                    None => return Counted::Whole(Box::new(count.tally)),
+                    Some(id) => {
+                        count.at = Position::Leases(Bound::Excluded(id));
+                        None
+                    }
+                    None => Some(std::mem::take(&mut count.tally)),
                 }
             }
         }
-        Counted::On(count)
     }
 
     /// Counts everything at once: for a cell that is small, and for tests.
     pub fn tally(&self, with_tenants: bool, now: Timestamp) -> Tally {
         let mut count = self.begin_count(with_tenants, now);
         loop {
-            match self.count_on(count, usize::MAX, now) {
-                Counted::On(further) => count = further,
-                Counted::Whole(tally) => return *tally,
+            if let Some(tally) = self.count_on(&mut count, usize::MAX, now) {
+                return tally;
             }
         }
     }

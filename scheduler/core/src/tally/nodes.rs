@@ -1,6 +1,6 @@
 //! Nodes and their GPUs, counted.
 
-use super::{Count, GpuUse, SILENT_NAMED, SIZES, Tally};
+use super::{Count, GpuUse, SILENT_NAMED, SIZES, SkuTally, Tally};
 use crate::maintenance::Booker;
 use crate::node::{Node, Presence};
 use crate::state::State;
@@ -62,9 +62,12 @@ impl State {
         let gpus = u8::try_from(node.fleet.gpus.len()).unwrap_or(u8::MAX);
         let all = GpuSlots::first(gpus);
         let leased = held.slots.common(all);
-        let sick = all.minus(leased).minus(node.healthy());
+        let condition = self.cell.condition(node.fleet.index);
+        let healthy = condition.map_or(GpuSlots::NONE, |condition| condition.healthy);
+        let sick = all.minus(leased).minus(healthy);
         let free = self.gpus_free(node, now);
         let open = all.len() - leased.len() - sick.len();
+        let sku = count.sku(&node.fleet.sku);
         for (at, number) in [
             (GpuUse::Leased, leased.len()),
             (GpuUse::Sick, sick.len()),
@@ -72,8 +75,7 @@ impl State {
             (GpuUse::Closed, open.saturating_sub(free)),
         ] {
             if number > 0 {
-                let key = (held.side, node.fleet.sku.clone(), at);
-                *count.tally.gpus.entry(key).or_insert(0) += u64::from(number);
+                *sku.gpus.entry((held.side, at)).or_insert(0) += u64::from(number);
             }
         }
         let sides: &[Side] = match (held.side, node.fleet.owner) {
@@ -83,16 +85,14 @@ impl State {
             (None, Owner::Spare | Owner::Repair) => &[],
         };
         let is_whole = !held.is_taken && free == gpus && gpus > 0;
+        let gpus = u32::from(gpus);
         for side in sides {
-            let sku = &node.fleet.sku;
-            let sizes = SIZES.iter().filter(|size| **size <= u32::from(gpus));
-            for size in sizes {
+            for size in SIZES.iter().filter(|size| **size <= gpus) {
                 let fit = u64::from(u32::from(free) / size);
-                count.place(*side, sku, *size, fit);
+                *sku.placeable.entry((*side, *size)).or_insert(0) += fit;
             }
             if is_whole {
-                let key = (*side, sku.clone(), u32::from(gpus));
-                *count.idle.entry(key).or_insert(0) += 1;
+                *sku.idle.entry((*side, gpus)).or_insert(0) += 1;
             }
         }
     }
@@ -110,19 +110,24 @@ impl State {
 }
 
 impl Count {
-    fn place(&mut self, side: Side, sku: &SkuName, size: u32, leases: u64) {
-        let key = (side, sku.clone(), size);
-        *self.tally.placeable.entry(key).or_insert(0) += leases;
+    /// What there is of a SKU: its name is copied once, and not for each of a hundred thousand nodes.
+    fn sku(&mut self, name: &SkuName) -> &mut SkuTally {
+        let skus = &mut self.tally.skus;
+        if !skus.contains_key(name) {
+            skus.insert(name.clone(), SkuTally::default());
+        }
+        skus.get_mut(name).expect("it was put there")
     }
+}
 
+impl SkuTally {
     /// Sizes beyond one node are whole nodes together, wherever they stand.
-    pub(super) fn finish_nodes(&mut self) {
-        for ((side, sku, gpus), nodes) in std::mem::take(&mut self.idle) {
-            let sizes = SIZES
-                .iter()
-                .filter(|size| **size > gpus && *size % gpus == 0);
-            for size in sizes {
-                self.place(side, &sku, *size, nodes / u64::from(size / gpus));
+    pub(super) fn finish(&mut self) {
+        for ((side, gpus), nodes) in std::mem::take(&mut self.idle) {
+            let beyond = |size: &&u32| **size > gpus && size.is_multiple_of(gpus);
+            for size in SIZES.iter().filter(beyond) {
+                let leases = nodes / u64::from(size / gpus);
+                *self.placeable.entry((side, *size)).or_insert(0) += leases;
             }
         }
     }

@@ -8,19 +8,20 @@ use leasehold_common::node::NodeState;
 use leasehold_common::time::Span;
 use leasehold_core::Event;
 use leasehold_core::command::{Command, Query, View};
-use leasehold_core::tally::{Counted, GpuUse, SILENT_NAMED, Tally};
+use leasehold_core::tally::{GpuUse, SILENT_NAMED, Tally};
 
 fn tally(cell: &Cell) -> Tally {
     cell.state.tally(true, cell.now)
 }
 
 fn all_gpus(tally: &Tally, at: GpuUse) -> u64 {
-    let of = tally.gpus.iter().filter(|((_, _, is), _)| *is == at);
+    let all = tally.skus.values().flat_map(|sku| &sku.gpus);
+    let of = all.filter(|((_, is), _)| *is == at);
     of.map(|(_, n)| *n).sum()
 }
 
 fn placeable(tally: &Tally, side: Side, size: u32) -> u64 {
-    tally.placeable[&(side, "h200".parse().unwrap(), size)]
+    tally.skus[&"h200".parse().unwrap()].placeable[&(side, size)]
 }
 
 /// Four nodes of a busy hour: one leased whole, one in parts, one with a sick GPU, one drained.
@@ -59,7 +60,8 @@ fn nodes_and_gpus_add_up_to_what_status_says() {
     assert_eq!(all_gpus(&tally, GpuUse::Free), status.gpus_free);
     assert_eq!(all_gpus(&tally, GpuUse::Sick), 1);
     assert_eq!(all_gpus(&tally, GpuUse::Closed), 8);
-    assert_eq!(tally.gpus.values().sum::<u64>(), status.gpus);
+    let gpus = tally.skus.values().flat_map(|sku| sku.gpus.values());
+    assert_eq!(gpus.sum::<u64>(), status.gpus);
     assert_eq!(tally.flagged.values().sum::<u64>(), 1);
     assert_eq!(tally.leases[&(Side::Tenant, LeaseState::Active)], 2);
     assert_eq!((tally.agents_here, tally.agents_silent), (4, 0));
@@ -75,9 +77,8 @@ fn a_count_in_pieces_comes_to_the_same() {
         let mut pieces = 0;
         let counted = loop {
             pieces += 1;
-            match cell.state.count_on(count, room, cell.now) {
-                Counted::On(further) => count = further,
-                Counted::Whole(tally) => break *tally,
+            if let Some(tally) = cell.state.count_on(&mut count, room, cell.now) {
+                break tally;
             }
         };
         assert_eq!(counted, whole, "{room} at a time");
