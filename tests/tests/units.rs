@@ -59,6 +59,29 @@ fn services_are_confined() {
 }
 
 #[test]
+fn the_agent_is_given_the_kernels_log_and_told_to_read_it() {
+    let Some(host) = Installed::here("systemd-analyze") else {
+        return;
+    };
+    let unit = fs::read_to_string(host.units().join("leasehold-agent.service"));
+    let unit = unit.expect("read the unit");
+    // Device rules hold already when systemd opens it: without the second line the service does not start.
+    for line in [
+        "StandardInput=file:/dev/kmsg",
+        "DeviceAllow=/dev/kmsg r",
+        "ProtectKernelLogs=yes",
+    ] {
+        assert!(unit.lines().any(|known| known == line), "{line}");
+    }
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/etc/agent.toml");
+    let settings = fs::read_to_string(sample).expect("read the sample");
+    let told = settings
+        .lines()
+        .any(|line| line == "kernel_log = \"stdin\"");
+    assert!(told, "the sample settings name another log");
+}
+
+#[test]
 fn every_user_that_a_unit_names_is_created() {
     let Some(host) = Installed::here("systemd-sysusers") else {
         return;

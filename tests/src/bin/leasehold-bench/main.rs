@@ -8,7 +8,7 @@
 //!   main ── socket ── cell ──┬── leasehold                        (embedded)
 //!     │       │              └── etcd · leasehold-scheduler · fleet (etcd)
 //!     │       └──── raw: the same number of clients straight at the store
-//!     ├──── agent ── etcd · leasehold-agent · libnvml_sim.so
+//!     ├──── agent, verdicts ── etcd · leasehold-agent · libnvml_sim.so
 //!     └──── report: Markdown            place: folder, processes, patience
 //! ```
 //!
@@ -35,13 +35,14 @@ mod place;
 mod raw;
 mod report;
 mod socket;
+mod verdicts;
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use leasehold_daemon::shutdown::Signals;
 use machine::Machine;
 use socket::{Backing, SocketSettings};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -66,7 +67,10 @@ enum Bench {
     Socket(Socket),
     /// The agent's memory and CPU, with eight simulated H200 read once a second.
     Agent(Agent),
-    /// Every row: the agent, and both stores with 1 and 64 clients.
+    /// From an XID to its verdict in the store and to the scheduler; a GPU that hangs, and what it costs the
+    /// others.
+    Verdicts(Verdicts),
+    /// Every row: the agent, its verdicts, and both stores with 1 and 64 clients.
     All(All),
     /// Agents of simulated nodes over an etcd; `socket` starts this.
     #[command(hide = true)]
@@ -108,9 +112,23 @@ struct Agent {
 }
 
 #[derive(Debug, Args)]
+struct Verdicts {
+    /// How many XIDs are raised, one after the other.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=verdicts::MOST_XIDS))]
+    xids: u32,
+    /// How long one GPU hangs while the agent is scraped.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
+    hang_seconds: u32,
+}
+
+#[derive(Debug, Args)]
 struct All {
     #[command(flatten)]
     agent: Agent,
+    #[command(flatten)]
+    verdicts: Verdicts,
     /// How many leases 64 clients create; one client creates an eighth of them.
     #[arg(long, value_name = "M", default_value_t = 4096)]
     #[arg(value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
@@ -165,8 +183,14 @@ async fn run(cli: Cli) -> Result<()> {
             println!("{}\n{}", machine()?, report::agent(&footprint));
             Ok(())
         }
+        Bench::Verdicts(args) => {
+            let measured = judge(dir, &args).await?;
+            println!("{}\n{}", machine()?, report::verdicts(&measured));
+            Ok(())
+        }
         Bench::All(args) => {
             let footprint = agent::measure(dir, seconds(&args.agent)).await?;
+            let judged = judge(dir, &args.verdicts).await?;
             let mut rows = Vec::new();
             for backing in [Backing::Etcd, Backing::Embedded] {
                 for (clients, leases) in [(1, args.leases / 8), (64, args.leases)] {
@@ -181,10 +205,16 @@ async fn run(cli: Cli) -> Result<()> {
                 }
             }
             let (sockets, agent) = (report::sockets(&rows), report::agent(&footprint));
-            println!("{}\n{sockets}\n{agent}", machine()?);
+            let verdicts = report::verdicts(&judged);
+            println!("{}\n{sockets}\n{agent}\n{verdicts}", machine()?);
             Ok(())
         }
     }
+}
+
+async fn judge(dir: &Path, args: &Verdicts) -> Result<verdicts::Verdicts> {
+    let hang = Duration::from_secs(args.hang_seconds.into());
+    verdicts::measure(dir, args.xids, hang).await
 }
 
 fn seconds(args: &Agent) -> Duration {

@@ -2,6 +2,7 @@
 
 use crate::agent::Footprint;
 use crate::socket::SocketRow;
+use crate::verdicts::Verdicts;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -52,6 +53,37 @@ pub fn agent(footprint: &Footprint) -> String {
          | `leasehold-agent` | {store} | {resident_kib} | {anonymous_kib} | {share:.2} | {seconds:.0} |\n\
          \nThe simulated NVML library runs inside the agent and is counted with it.\n"
     )
+}
+
+/// How soon the agent's verdicts were where they count.
+pub fn verdicts(measured: &Verdicts) -> String {
+    let Verdicts {
+        store,
+        stored,
+        xids,
+        unplaced,
+        scrapes,
+        oldest,
+    } = measured;
+    let mut text = format!(
+        "| one agent, 8 simulated GPUs at 1 Hz, {} | p50 ms | p99 ms | longest ms |\n|---|---|---|---|\n",
+        plain(store)
+    );
+    for (what, times) in [
+        (format!("XID to finding in the store, {xids} XIDs"), stored),
+        ("XID to one GPU less to place on".to_owned(), unplaced),
+        ("scrape while a GPU hangs".to_owned(), scrapes),
+    ] {
+        let [p50, p99, longest] = [50, 99, 100].map(|percent| millis(times.percentile(percent)));
+        writeln!(text, "| {what} | {p50:.1} | {p99:.1} | {longest:.1} |")
+            .expect("a string takes everything");
+    }
+    write!(
+        text,
+        "\nOldest reading of the seven other GPUs while one hung: {oldest:.1} s. The store is asked every 5 ms.\n"
+    )
+    .expect("a string takes everything");
+    text
 }
 
 /// A store's description without its address or path, which is another at each run.
