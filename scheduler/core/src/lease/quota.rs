@@ -45,20 +45,20 @@ impl State {
         else {
             return;
         };
-        let per_node = self
-            .settings
-            .skus
-            .get(&request.sku)
-            .map_or(1, |sku| u64::from(sku.gpus));
+        let sku = self.settings.skus.get(&request.sku);
+        let per_node = sku.map_or(1, |sku| u64::from(sku.gpus));
+        let per_domain = sku.map_or(1, |sku| u32::from(sku.nodes_per_domain));
         let left = u64::from(quota).saturating_sub(self.gpus_of(&request.account));
         if let Shape::Nodes {
             count,
             at_least: Some(least),
+            spares,
             ..
         } = &mut request.shape
         {
             let nodes = u32::try_from(left / per_node.max(1)).unwrap_or(u32::MAX);
-            *count = nodes.clamp(*least, *count);
+            let working = working_of(nodes, *spares, per_domain);
+            *count = working.clamp(*least, *count);
         }
     }
 
@@ -93,6 +93,14 @@ impl State {
         };
         (over.used + over.wants > over.quota).then_some(over)
     }
+}
+
+/// How many of so many nodes work where each domain keeps spares, in as few domains as hold them.
+fn working_of(nodes: u32, spares: u32, per_domain: u32) -> u32 {
+    let per_domain = per_domain.max(1);
+    let in_whole = (nodes / per_domain).saturating_mul(per_domain.saturating_sub(spares));
+    let in_rest = (nodes % per_domain).saturating_sub(spares);
+    in_whole.saturating_add(in_rest)
 }
 
 impl OverQuota {

@@ -84,6 +84,29 @@ fn spares_count_against_a_quota_before_they_are_asked_for_and_then() {
 }
 
 #[test]
+fn a_flexible_gang_leaves_its_quota_room_for_spares() {
+    // Trays of four GPUs: a quota of 16 is four trays, one of them a spare.
+    let mut cell = gb200::cell(8);
+    cell.account("just", Side::Tenant, Some(16));
+    let flexible = Shape::Nodes {
+        count: 6,
+        at_least: Some(2),
+        spares: 1,
+        whole: None,
+    };
+    let wish = CreateLease {
+        account: "just".parse().unwrap(),
+        ..gb200::of(wish(flexible))
+    };
+    let lease = cell.lease(wish);
+    assert_eq!(
+        cell.record(lease).nodes().count(),
+        4,
+        "three that work, and a spare"
+    );
+}
+
+#[test]
 fn a_unit_that_has_to_wait_is_judged_when_it_is_known_what_it_comes_to() {
     let mut cell = Cell::of(4);
     cell.account("small", Side::Tenant, Some(31));
