@@ -1,6 +1,7 @@
 //! The agent's state, and what it does in a turn.
 
 use super::sampler::Look;
+use super::words::Words;
 use super::work::Work;
 use crate::channel::GrantNews;
 use crate::disk::{DiskError, EnvFiles, GrantFiles};
@@ -27,6 +28,8 @@ pub struct Desk {
     pub(super) book: GrantBook,
     /// The grants as last received; absent before they were.
     pub(super) received: Option<BTreeMap<LeaseId, SealedGrant>>,
+    /// What operators say of its GPUs, until the verdicts have heard it.
+    pub(super) words: Words,
     pub(super) work: Work,
     /// Every GPU that was seen since the start.
     pub(super) gpus: BTreeMap<GpuUuid, GpuInfo>,
@@ -73,6 +76,7 @@ impl Desk {
             facts,
             book: kept.book,
             received: None,
+            words: Words::new(),
             work,
             gpus: BTreeMap::new(),
             versions: None,
@@ -93,7 +97,9 @@ impl Desk {
             GrantNews::Now(record) => {
                 self.troubles.remove("grants");
                 self.regain_contact();
-                self.received = Some(record.map(|record| record.grants).unwrap_or_default());
+                let record = record.map(|record| (record.grants, record.words));
+                let (grants, words) = record.unwrap_or_default();
+                (self.received, self.words) = (Some(grants), words);
             }
             GrantNews::Unreadable(why) => {
                 tracing::error!(
@@ -195,6 +201,7 @@ impl Desk {
 
     /// Decides, and does what follows.
     pub async fn turn(&mut self, now: Timestamp) {
+        self.heed_words(now);
         self.judge(now);
         let steps = self.decide(now);
         if !steps.is_empty() {

@@ -14,6 +14,7 @@ mod outbox;
 mod sampler;
 mod say;
 mod sign;
+mod words;
 mod work;
 
 use crate::channel::NodeChannel;

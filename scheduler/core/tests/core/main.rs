@@ -43,6 +43,10 @@ mod room;
 #[cfg(test)]
 mod terms;
 #[cfg(test)]
+mod verdicts;
+#[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod words;
 #[cfg(test)]
 mod writes;
