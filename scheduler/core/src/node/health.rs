@@ -169,7 +169,7 @@ impl State {
             format!("{}: {words}", node.fleet.name)
         });
         let detail = told.collect::<Vec<_>>().join("; ");
-        let condition = (!nodes.is_empty()).then(|| Condition {
+        let condition = (!nodes.is_empty()).then_some(Condition {
             since: now,
             detail,
             nodes: Some(nodes),
