@@ -95,10 +95,10 @@ impl Seen {
 }
 
 impl Node {
-    /// How one of its GPUs looks; `None` before the first report.
-    pub fn sees(&self, gpu: &FleetGpu) -> Option<Seen> {
+    /// How its agent says that one of its GPUs is; `None` before the first report.
+    pub fn told(&self, gpu: &FleetGpu) -> Option<Seen> {
         let health = self.health.as_ref()?;
-        let seen = match health.gpus.get(&gpu.uuid) {
+        Some(match health.gpus.get(&gpu.uuid) {
             Some(health) => Seen::of(health),
             None => Seen {
                 verdict: Verdict::Lost,
@@ -108,7 +108,12 @@ impl Node {
                 since: health.at,
                 is_said: false,
             },
-        };
+        })
+    }
+
+    /// How one of its GPUs looks: as told, or as an operator says; `None` before the first report.
+    pub fn sees(&self, gpu: &FleetGpu) -> Option<Seen> {
+        let seen = self.told(gpu)?;
         // Nobody's word makes a GPU answer.
         let answers = !matches!(seen.verdict, Verdict::Lost | Verdict::Unresponsive);
         Some(match gpu.overridden() {

@@ -16,6 +16,7 @@ impl State {
         let can_be_let = node.healthy();
         (0_u8..).zip(&node.fleet.gpus).map(move |(slot, gpu)| {
             let health = node.health.as_ref().and_then(|h| h.gpus.get(&gpu.uuid));
+            let told = node.told(gpu);
             let mut holds = self.cell.holds(index);
             let hold = holds.find(|hold| {
                 hold.slots.contains(slot) && hold.has_at(now) && !self.is_tentative(hold)
@@ -26,13 +27,13 @@ impl State {
                 uuid: gpu.uuid.clone(),
                 sku: node.fleet.sku.clone(),
                 node_state: state,
-                verdict: health.map(|h| h.verdict),
-                since: health.map(|h| h.since),
-                reasons: health
-                    .into_iter()
-                    .flat_map(|h| h.reasons.iter().map(ToString::to_string))
+                verdict: told.as_ref().map(|told| told.verdict),
+                since: told.as_ref().map(|told| told.since),
+                reasons: told
+                    .iter()
+                    .flat_map(|told| told.reasons.iter().map(ToString::to_string))
                     .collect(),
-                action: health.map(|h| h.action),
+                action: told.as_ref().map(|told| told.action),
                 can_be_let: can_be_let.contains(slot),
                 out_until: node.out_until(gpu).filter(|at| *at > now),
                 findings: health

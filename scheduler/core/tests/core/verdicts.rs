@@ -9,7 +9,7 @@ use leasehold_common::node::{Action, Finding, GpuHealth, HealthReason, HealthRep
 use leasehold_common::policy::Policy;
 use leasehold_common::time::Span;
 use leasehold_core::Event;
-use leasehold_core::command::Command;
+use leasehold_core::command::{Command, Query, View};
 
 /// The report of a node on which `change` was found, read now.
 fn found(cell: &Cell, n: usize, change: impl FnOnce(&mut HealthReport)) -> Event {
@@ -347,4 +347,25 @@ fn what_ailed_a_node_before_it_was_admitted_anew_ails_it_no_more() {
     cell.tell([event]);
     cell.tell([Event::Live(node(0), Some(live()))]);
     assert_eq!(cell.node_view(0).gpus_free, 8);
+}
+
+#[test]
+fn a_gpu_that_a_report_leaves_out_is_lost() {
+    let mut cell = Cell::of(1);
+    let id = cell.lease(wish(nodes(1)));
+    let event = found(&cell, 0, |health| drop(health.gpus.remove(&gpu(0, 6))));
+    cell.tell([event]);
+    assert_eq!(
+        degraded(&cell, id).unwrap(),
+        "h000: gpu 6 lost (GpuMissing), since 2026-09-21T14:13:20.000Z: it is missing in the report"
+    );
+    let unhealthy = Query::Gpus {
+        node: Some(node(0)),
+        unhealthy: true,
+    };
+    let View::Gpus(list) = cell.query(&unhealthy) else {
+        panic!("a list of GPUs");
+    };
+    let shown = list.items.iter().map(|gpu| (gpu.slot, gpu.verdict));
+    assert_eq!(shown.collect::<Vec<_>>(), [(6, Some(Verdict::Lost))]);
 }
