@@ -8,6 +8,7 @@ use crate::class::{Class, Side};
 use crate::ids::{AccountName, CellName, Epoch, GpuUuid, LeaseId, NodeIndex, NodeName, Seq, Term};
 use crate::lease::Digest;
 use crate::mig::MigProfile;
+use crate::node::Word;
 use crate::record::{Unknown, Version, record};
 use crate::time::{Span, Timestamp};
 use crate::token::{tokens, words};
@@ -178,6 +179,9 @@ pub struct GrantsRecord {
     pub index: NodeIndex,
     /// By lease.
     pub grants: BTreeMap<LeaseId, SealedGrant>,
+    /// What operators say of its GPUs. A word that is gone is no order: each ends by itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<GpuUuid, Vec<Word>>,
     /// Fields of a newer version.
     #[serde(skip)]
     pub unknown: Unknown,

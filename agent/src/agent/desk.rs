@@ -3,6 +3,7 @@
 use super::memory::Memory;
 use super::sampler::Look;
 use super::told::Told;
+use super::words::Words;
 use super::work::Work;
 use crate::channel::GrantNews;
 use crate::disk::{DiskError, EnvFiles, GrantFiles, HealthFile};
@@ -29,6 +30,8 @@ pub struct Desk {
     pub(super) book: GrantBook,
     /// The grants as last received; absent before they were.
     pub(super) received: Option<BTreeMap<LeaseId, SealedGrant>>,
+    /// What operators say of its GPUs, until the verdicts have heard it.
+    pub(super) words: Words,
     pub(super) work: Work,
     /// Every GPU that was seen since the start.
     pub(super) gpus: BTreeMap<GpuUuid, GpuInfo>,
@@ -82,6 +85,7 @@ impl Desk {
             facts,
             book: kept.book,
             received: None,
+            words: Words::new(),
             work,
             gpus: BTreeMap::new(),
             versions: None,
@@ -107,7 +111,9 @@ impl Desk {
             GrantNews::Now(record) => {
                 self.troubles.remove("grants");
                 self.regain_contact();
-                self.received = Some(record.map(|record| record.grants).unwrap_or_default());
+                let record = record.map(|record| (record.grants, record.words));
+                let (grants, words) = record.unwrap_or_default();
+                (self.received, self.words) = (Some(grants), words);
             }
             GrantNews::Unreadable(why) => {
                 tracing::error!(
@@ -235,6 +241,7 @@ impl Desk {
 
     /// Decides, and does what follows.
     pub async fn turn(&mut self, now: Timestamp) {
+        self.heed_words(now);
         self.keep_health().await;
         self.judge(now);
         let steps = self.decide(now);

@@ -19,6 +19,7 @@ mod say;
 mod shown;
 mod sign;
 mod told;
+mod words;
 mod work;
 
 use crate::channel::NodeChannel;

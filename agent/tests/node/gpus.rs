@@ -1,11 +1,13 @@
 //! What a node says of its GPUs.
 
 use crate::rig::{Rig, until};
+use leasehold_agent::clock::Clock as _;
 use leasehold_common::grant::{AckState, RefusalReason};
-use leasehold_common::node::{GpuHealth, HealthReason, Reading, Verdict};
+use leasehold_common::node::{GpuHealth, HealthReason, Reading, Verdict, Word, WordKind};
 use leasehold_common::time::Span;
 use leasehold_common::units::Bytes;
 use leasehold_gpu_sim::{Call, Change, EccSeverity, Fault, ProcessKind, Slot};
+use std::collections::BTreeMap;
 
 /// The health of one GPU, once it is as wanted.
 async fn health(rig: &Rig, slot: usize, what: &str, wanted: fn(&GpuHealth) -> bool) -> GpuHealth {
@@ -131,5 +133,47 @@ async fn a_process_that_no_lease_explains_occupies_its_gpu() {
     rig.clock.advance(Span::from_hours(1));
     rig.acked(18, AckState::Returned).await;
     assert!(rig.health().await.unwrap().is_occupied());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_operators_say_is_heeded_until_it_is_withdrawn() {
+    let mut rig = Rig::running().await;
+    rig.apply(&Change::InjectEcc {
+        gpu: Slot(2),
+        severity: EccSeverity::Uncorrected,
+        count: 1,
+    });
+    health(&rig, 2, "memory errors", |gpu| !gpu.verdict.can_be_let()).await;
+    let word = |says| Word {
+        says,
+        verdict: None,
+        reason: None,
+        by: "1000".into(),
+        why: "burnt in".into(),
+        at: rig.clock.now(),
+        until: rig.clock.now() + Span::from_hours(1),
+    };
+    let healthy = Word {
+        verdict: Some(Verdict::Healthy),
+        ..word(WordKind::Override)
+    };
+    let of_gpu = |words: Vec<Word>| BTreeMap::from([(rig.gpu(2), words)]);
+    // A word that only a later version knows takes nothing away from the others.
+    let words = vec![word(WordKind::Other("bless".into())), healthy];
+    rig.issue_with(&[], of_gpu(words)).await;
+    let let_again = health(&rig, 2, "the override", |gpu| gpu.verdict.can_be_let()).await;
+    assert_eq!(let_again.findings[0].reason, HealthReason::OperatorOverride);
+    assert!(
+        !let_again.action.is_harmless(),
+        "what is to be done is told"
+    );
+
+    let withdrawn = vec![word(WordKind::Withdraw)];
+    rig.issue_with(&[], of_gpu(withdrawn)).await;
+    health(&rig, 2, "the agent's own verdict", |gpu| {
+        !gpu.verdict.can_be_let()
+    })
+    .await;
     rig.stop().await;
 }

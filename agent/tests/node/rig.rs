@@ -15,12 +15,13 @@ use leasehold_common::grant::{
 };
 use leasehold_common::ids::{CellName, Epoch, Generation, GpuUuid, LeaseId, NodeIndex, Seq, Term};
 use leasehold_common::keys::{Key, KeySpace};
-use leasehold_common::node::{HealthReport, LiveRecord, NodeReport};
+use leasehold_common::node::{HealthReport, LiveRecord, NodeReport, Word};
 use leasehold_common::record::{Record, Unknown, Version, decode, encode};
 use leasehold_common::time::Span;
 use leasehold_gpu_sim::{Change, Node, NodeSpec};
 use leasehold_store::embedded::EmbeddedStore;
 use leasehold_store::{Store, Txn};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,6 +162,11 @@ impl Rig {
 
     /// What the scheduler writes.
     pub async fn issue(&self, grants: &[Grant]) {
+        self.issue_with(grants, BTreeMap::new()).await;
+    }
+
+    /// The same with what operators say of GPUs.
+    pub async fn issue_with(&self, grants: &[Grant], words: BTreeMap<GpuUuid, Vec<Word>>) {
         let record = GrantsRecord {
             version: Version::CURRENT,
             node: "h001".parse().unwrap(),
@@ -169,6 +175,7 @@ impl Rig {
                 .iter()
                 .map(|grant| (grant.lease, SealedGrant::unsigned(grant)))
                 .collect(),
+            words,
             unknown: Unknown::default(),
         };
         self.put(Key::Grants("h001".parse().unwrap()), encode(&record))

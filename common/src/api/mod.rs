@@ -5,6 +5,7 @@
 //! hostlists: this is the side people see.
 
 mod flag;
+mod gpu;
 mod lease;
 mod list;
 mod maintenance;
@@ -18,6 +19,9 @@ mod surplus;
 pub use flag::{
     DrainNodes, DrainReport, FlagView, NodeFlag, OutOfService, ResumeNodes, UndrainNodes,
 };
+pub use gpu::{
+    AcknowledgeGpus, Ailment, FindingView, GpuDraw, GpuView, OverrideGpus, WithdrawGpus,
+};
 pub use lease::{
     AccountView, ConditionView, CreateAccount, CreateLease, EndLease, ExplainView, ExtendLease,
     LeaseView, ReplaceNode, SegmentView, ShrinkLease, WantedHost,
@@ -25,7 +29,7 @@ pub use lease::{
 pub use list::List;
 pub use maintenance::{BookingView, CreateMaintenance, MaintenanceView};
 pub use node::{
-    AdmitNodes, GpuView, ImportLine, ImportNodes, ImportReport, ImportedLine, NodeChange, NodeView,
+    AdmitNodes, ImportLine, ImportNodes, ImportReport, ImportedLine, NodeChange, NodeView,
 };
 pub use policy::{BrokenRule, PolicyChange, PolicySummary, PolicyView, RollbackPolicy, SetPolicy};
 pub use power::{OverBudget, PowerView, SetPowerBudget, WantedStep};

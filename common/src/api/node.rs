@@ -1,9 +1,9 @@
-//! Nodes and GPUs as people see them.
+//! Nodes as people see them.
 
-use super::FlagView;
+use super::{Ailment, FlagView, GpuDraw};
 use crate::class::Side;
-use crate::ids::{GpuUuid, LeaseId, MaintenanceId, NodeIndex, NodeName, SkuName};
-use crate::node::{NodeState, Owner, StateReason, Verdict};
+use crate::ids::{LeaseId, MaintenanceId, NodeIndex, NodeName, SkuName};
+use crate::node::{NodeState, Owner, StateReason};
 use crate::time::Timestamp;
 use crate::topology::TopologyPath;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,18 @@ pub struct NodeView {
     pub gpus_leased: u32,
     /// Power its GPUs draw together, whole watts, as last reported.
     pub power_watts: u64,
+    /// The same with what its SKU allows for the rest of the node.
+    #[serde(default)]
+    pub node_watts: u64,
+    /// Whether that is old: its agent is silent.
+    #[serde(default)]
+    pub power_stale: bool,
+    /// What each GPU draws, in order of slot; of one node that is asked for, not in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub draws: Vec<GpuDraw>,
+    /// What its agent finds on it and on its GPUs that is not in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ailments: Vec<Ailment>,
     /// Leases on it, booked ones too.
     pub leases: Vec<LeaseId>,
     /// Maintenance on it, running or to come.
@@ -56,40 +68,6 @@ pub struct NodeView {
     pub driver: Option<String>,
     /// What the agent could not do at all.
     pub trouble: Option<String>,
-}
-
-/// A GPU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct GpuView {
-    /// Its node.
-    pub node: NodeName,
-    /// Its slot on the node, for life.
-    pub slot: u32,
-    /// Its identity.
-    pub uuid: GpuUuid,
-    /// What it is sold as.
-    pub sku: SkuName,
-    /// The state of its node.
-    pub node_state: NodeState,
-    /// What the agent makes of it; absent before its first report.
-    pub verdict: Option<Verdict>,
-    /// Since when; absent before its first report.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-    /// Why, in words; empty where it is healthy.
-    pub reasons: Vec<String>,
-    /// The lease that holds it now.
-    pub lease: Option<LeaseId>,
-    /// Power it draws, whole watts; absent where it does not say.
-    pub power_watts: Option<u64>,
-    /// Its limit, whole watts; absent where it does not say.
-    pub limit_watts: Option<u64>,
-    /// Its temperature in degrees Celsius; absent where it does not say.
-    pub celsius: Option<i32>,
-    /// Memory in use, whole MiB; absent where it does not say.
-    pub memory_used_mib: Option<u64>,
-    /// Uncorrected memory errors since its driver was loaded; absent where it does not say.
-    pub ecc_uncorrected: Option<u64>,
 }
 
 /// One line of an inventory.

@@ -66,8 +66,15 @@ pub struct PowerView {
     pub booked_max_watts: u64,
     /// When that is; null where it is now.
     pub booked_max_at: Option<Timestamp>,
-    /// What the GPUs draw together, as last reported, in watts.
+    /// What the nodes draw together, in watts: their GPUs as last reported, and what their SKUs allow
+    /// for the rest of a node.
     pub drawn_watts: u64,
+    /// How much of that is old: of nodes whose agents are silent.
+    #[serde(default)]
+    pub stale_watts: u64,
+    /// Nodes that have reported what they draw.
+    #[serde(default)]
+    pub nodes_reporting: u32,
     /// By how much and from when more is booked than the budget allows; null where it holds.
     pub over: Option<OverBudget>,
     /// Who set the budget last (uid).

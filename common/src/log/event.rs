@@ -31,6 +31,8 @@ tokens! {
         NodeLiveness = "node.liveness",
         /// Health of a node's GPUs changed what can be let of it.
         NodeHealth = "node.health",
+        /// An operator has said something of GPUs of a node: acknowledged, overridden, withdrawn.
+        GpuWord = "gpu.word",
         /// Nodes were flagged: no new lease begins on them.
         NodeFlagged = "node.flagged",
         /// Flags were taken from nodes, by somebody or by the clock.

@@ -1,6 +1,6 @@
 //! What the operator admitted, and what the scheduler decided about it.
 
-use super::{Flag, FlagKind, NodeState};
+use super::{Flag, FlagKind, NodeState, Standing, Verdict, Word, WordKind};
 use crate::class::Side;
 use crate::ids::{GpuUuid, LeaseId, NodeIndex, NodeName, SkuName};
 use crate::lease::{Digest, Idempotency};
@@ -81,6 +81,32 @@ pub struct FleetGpu {
     /// Digest of the certificate that says so; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Digest>,
+    /// What was last recorded of its health; absent while there was nothing to record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+    /// What operators say of it, as long as it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
+}
+
+impl FleetGpu {
+    /// One that has just been admitted.
+    pub const fn new(uuid: GpuUuid) -> Self {
+        Self {
+            uuid,
+            clean: CleanState::Clean,
+            certificate: None,
+            standing: None,
+            words: Vec::new(),
+        }
+    }
+
+    /// The verdict that an operator has put in the place of the agent's.
+    pub fn overridden(&self) -> Option<(&Word, Verdict)> {
+        let says = |word: &&Word| word.says == WordKind::Override;
+        let word = self.words.iter().find(says)?;
+        Some((word, word.verdict?))
+    }
 }
 
 /// A node as admitted (`fleet/<node>`, written by the leader).
@@ -122,8 +148,12 @@ pub struct FleetRecord {
     /// Flags beside the state.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flags: BTreeMap<FlagKind, Flag>,
-    /// Writes that set or took away flags on several nodes, of which this one was the last; the
-    /// newest last.
+    /// What was last recorded of the health of the node itself; absent while there was nothing to
+    /// record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+    /// Writes that set or took away flags or words on several nodes, of which this one was the last;
+    /// the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idempotency: Vec<Idempotency>,
     /// When it was admitted.

@@ -71,8 +71,13 @@ impl Action {
         clippy::trivially_copy_pass_by_ref,
         reason = "serde hands a reference to what says whether a field is left out"
     )]
-    const fn is_none(&self) -> bool {
+    pub(super) const fn is_none(&self) -> bool {
         matches!(self, Self::None)
+    }
+
+    /// What a record means that does not say.
+    pub(super) const fn none() -> Self {
+        Self::None
     }
 }
 
@@ -204,12 +209,8 @@ pub struct Finding {
     /// What was seen, in words and numbers.
     pub evidence: String,
     /// What is to be done.
-    #[serde(default = "no_action", skip_serializing_if = "Action::is_none")]
+    #[serde(default = "Action::none", skip_serializing_if = "Action::is_none")]
     pub action: Action,
-}
-
-const fn no_action() -> Action {
-    Action::None
 }
 
 /// A reading that can fail by itself: one failing call costs that reading, never the report.
@@ -256,7 +257,7 @@ pub struct GpuHealth {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<HealthReason>,
     /// What is to be done about it: the severest action of its findings.
-    #[serde(default = "no_action", skip_serializing_if = "Action::is_none")]
+    #[serde(default = "Action::none", skip_serializing_if = "Action::is_none")]
     pub action: Action,
     /// What was found on it, worst first. Also what is no fault of it, such as an application's
     /// own error: a healthy GPU can have findings, and has no reasons.
@@ -279,6 +280,14 @@ pub struct GpuHealth {
     /// Processes on it that no lease explains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unexplained: Vec<GpuProcess>,
+}
+
+impl GpuHealth {
+    /// Whether it may be given to a new lease: its verdict allows that, and nothing stands that is to
+    /// be done about it first.
+    pub const fn can_be_let(&self) -> bool {
+        self.verdict.can_be_let() && self.action.is_harmless()
+    }
 }
 
 /// How the node's GPUs are (`health/<node>`, written by that agent on change, never as telemetry).
@@ -313,6 +322,14 @@ impl HealthReport {
             .values()
             .filter_map(|gpu| gpu.power_mw.value().copied())
             .sum()
+    }
+
+    /// What keeps the whole node from being let: the finding on the node itself that asks for the most.
+    pub fn ailment(&self) -> Option<&Finding> {
+        let grave = self.findings.iter();
+        let grave = grave.filter(|found| !found.action.is_harmless());
+        // Of several alike the first: they come worst first.
+        grave.rev().max_by_key(|found| found.action)
     }
 
     /// Whether a process that no lease explains is on any GPU.

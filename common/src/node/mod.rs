@@ -7,6 +7,7 @@ mod flag;
 mod fleet;
 mod health;
 mod report;
+mod standing;
 mod state;
 
 pub use flag::{Flag, FlagKind};
@@ -15,4 +16,5 @@ pub use health::{
     Action, Finding, GpuHealth, GpuProcess, HealthReason, HealthReport, Reading, Verdict,
 };
 pub use report::{CpuInfo, GpuInfo, LiveRecord, NodeReport, Versions};
+pub use standing::{Standing, Word, WordKind};
 pub use state::NodeState;

@@ -1,11 +1,12 @@
 //! What can be asked of a scheduler, and what it answers.
 
 use leasehold_common::api::{
-    AccountView, AdmitNodes, CreateAccount, CreateLease, CreateMaintenance, DrainNodes,
-    DrainReport, EndLease, ExplainView, ExtendLease, GpuView, ImportNodes, ImportReport, LeaseView,
-    List, MaintenanceView, NodeView, PolicyChange, PolicySummary, PolicyView, PowerView, Recover,
-    RecoverReport, ReplaceNode, ResumeNodes, RollbackPolicy, SetPolicy, SetPowerBudget,
-    ShrinkLease, Status, Surplus, SurplusShape, UndrainNodes,
+    AccountView, AcknowledgeGpus, AdmitNodes, CreateAccount, CreateLease, CreateMaintenance,
+    DrainNodes, DrainReport, EndLease, ExplainView, ExtendLease, GpuView, ImportNodes,
+    ImportReport, LeaseView, List, MaintenanceView, NodeView, OverrideGpus, PolicyChange,
+    PolicySummary, PolicyView, PowerView, Recover, RecoverReport, ReplaceNode, ResumeNodes,
+    RollbackPolicy, SetPolicy, SetPowerBudget, ShrinkLease, Status, Surplus, SurplusShape,
+    UndrainNodes, WithdrawGpus,
 };
 use leasehold_common::ids::{
     AccountName, Generation, IdempotencyKey, LeaseId, MaintenanceId, NodeName, SkuName,
@@ -54,8 +55,41 @@ pub enum Command {
     UndrainNodes(UndrainNodes),
     /// Take every flag from nodes.
     ResumeNodes(ResumeNodes),
+    /// Say something of GPUs.
+    SayOfGpus(Says),
     /// Recover a ledger that was restored from the past.
     Recover(Recover),
+}
+
+/// What an operator says of GPUs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// What was found on them has been dealt with.
+    Acknowledge(AcknowledgeGpus),
+    /// Their verdict is another one.
+    Override(OverrideGpus),
+    /// Their verdict is their agents' again.
+    Withdraw(WithdrawGpus),
+}
+
+impl Says {
+    /// Of which GPUs, as written.
+    pub fn gpus(&self) -> &[String] {
+        match self {
+            Self::Acknowledge(wish) => &wish.gpus,
+            Self::Override(wish) => &wish.gpus,
+            Self::Withdraw(wish) => &wish.gpus,
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Acknowledge(wish) => &wish.reason,
+            Self::Override(wish) => &wish.reason,
+            Self::Withdraw(wish) => &wish.reason,
+        }
+    }
 }
 
 /// A command with what its caller said about it.
@@ -98,7 +132,11 @@ pub enum Query {
     Gpus {
         /// Only those of this node.
         node: Option<NodeName>,
+        /// Only those whose verdict is not healthy or that cannot be let.
+        unhealthy: bool,
     },
+    /// One GPU, by its node and slot.
+    Gpu(NodeName, u32),
     /// All accounts.
     Accounts,
     /// One account.
@@ -163,6 +201,8 @@ pub enum View {
     Node(Box<NodeView>),
     /// GPUs.
     Gpus(List<GpuView>),
+    /// One GPU.
+    Gpu(Box<GpuView>),
     /// Accounts.
     Accounts(List<AccountView>),
     /// One account.

@@ -1,4 +1,4 @@
-//! What each node is told: derived from lease and node records, and from nothing else, so that any
+//! What each node is told, grants and words: derived from lease and node records, and from nothing else, so that any
 //! leader derives the same.
 
 use crate::event::Effect;
@@ -8,6 +8,7 @@ use leasehold_common::grant::{
 };
 use leasehold_common::ids::{GpuUuid, LeaseId, NodeIndex};
 use leasehold_common::lease::{LeaseRecord, LeaseState};
+use leasehold_common::node::Word;
 use leasehold_common::record::{Unknown, Version};
 use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
@@ -19,8 +20,8 @@ impl State {
         self.draft.effects.extend(nodes);
     }
 
-    /// All grants of a node, as they should stand in the store; `None` where it has none and its
-    /// key is to be removed.
+    /// All that a node is told, its grants and operators' words on its GPUs, as it should stand in the
+    /// store; `None` where that is nothing and its key is to be removed.
     pub fn grants_of(&self, index: NodeIndex) -> Option<GrantsRecord> {
         let node = self.nodes.get(&index)?;
         let grants: BTreeMap<LeaseId, SealedGrant> = node
@@ -30,11 +31,16 @@ impl State {
             .filter_map(|lease| Some((lease.id, self.grant(lease, index)?)))
             .map(|(id, grant)| (id, SealedGrant::unsigned(&grant)))
             .collect();
-        (!grants.is_empty()).then(|| GrantsRecord {
+        let words = node.fleet.gpus.iter().filter(|gpu| !gpu.words.is_empty());
+        let words: BTreeMap<GpuUuid, Vec<Word>> = words
+            .map(|gpu| (gpu.uuid.clone(), gpu.words.clone()))
+            .collect();
+        (!grants.is_empty() || !words.is_empty()).then(|| GrantsRecord {
             version: Version::CURRENT,
             node: node.fleet.name.clone(),
             index,
             grants,
+            words,
             unknown: Unknown::default(),
         })
     }

@@ -5,6 +5,7 @@ use crate::draft::Draft;
 use crate::event::Event;
 use crate::node::{Brake, Node, Presence, Stranger};
 use crate::policy::Policies;
+use crate::power::DrawnBelow;
 use crate::settings::CoreSettings;
 use crate::state::State;
 use leasehold_common::account::Account;
@@ -170,6 +171,9 @@ impl State {
             timers: BTreeSet::new(),
             wakes: BTreeMap::new(),
             flag_ends: BTreeSet::new(),
+            word_ends: BTreeSet::new(),
+            judgements: BTreeSet::new(),
+            drawn: DrawnBelow::default(),
             brake: Brake::default(),
             frozen: None,
             admissions: VecDeque::new(),
@@ -252,9 +256,10 @@ impl State {
             state.strangers.entry(name).or_default().presence = Presence::Here;
         }
         let nodes: Vec<NodeIndex> = state.nodes.keys().copied().collect();
-        nodes
-            .into_iter()
-            .for_each(|index| state.want_mending_on(index));
+        for index in nodes {
+            state.want_mending_on(index);
+            state.want_judgement(index);
+        }
         state.hold_liveness(now);
         state.progressed = state.unfinished().map(|lease| lease.id).collect();
         Ok(state)

@@ -4,6 +4,7 @@ use crate::ahead::Ahead;
 use crate::draft::{Draft, Entry};
 use crate::node::{Brake, Node, Stranger};
 use crate::policy::Policies;
+use crate::power::DrawnBelow;
 use crate::request::Admission;
 use crate::settings::CoreSettings;
 use leasehold_common::account::Account;
@@ -96,7 +97,13 @@ pub struct State {
 
     /// Flags that the clock takes away, by when.
     pub(crate) flag_ends: BTreeSet<(Timestamp, NodeIndex, FlagKind)>,
+    /// Operators' words on GPUs, by when they expire.
+    pub(crate) word_ends: BTreeSet<(Timestamp, NodeIndex)>,
+    /// Nodes of whose health more is to be recorded than could be, by when that may be.
+    pub(crate) judgements: BTreeSet<(Timestamp, NodeIndex)>,
 
+    /// What nodes draw below each place.
+    pub(crate) drawn: DrawnBelow,
     pub(crate) brake: Brake,
     pub(crate) frozen: Option<Freeze>,
     pub(crate) admissions: VecDeque<Admission>,
@@ -158,8 +165,10 @@ impl State {
             .map(|(at, _)| *at + crate::lease::CLOSED_KEPT);
         let maintenance = self.next_maintenance_wake();
         let flag = self.next_flag_end();
+        let health = [self.next_word_end(), self.next_judgement()];
         [lease, node, trim, maintenance, flag, self.next_mending()]
             .into_iter()
+            .chain(health)
             .flatten()
             .min()
     }

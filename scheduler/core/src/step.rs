@@ -47,6 +47,8 @@ pub fn step(state: &mut State, events: &mut VecDeque<Event>, now: Timestamp) -> 
     state.end_graces(now);
     if state.admissions.is_empty() {
         state.due_flags(now);
+        state.due_words(now);
+        state.due_judgements(now);
         state.mend_leases(now);
         state.due_leases(now);
         state.settle_pending(now);
@@ -156,6 +158,8 @@ impl State {
             || self.timers.first().is_some_and(|(at, _)| *at <= now)
             || self.next_maintenance_wake().is_some_and(|at| at <= now)
             || self.next_flag_end().is_some_and(|at| at <= now)
+            || self.next_word_end().is_some_and(|at| at <= now)
+            || self.next_judgement().is_some_and(|at| at <= now)
             || self.next_mending().is_some_and(|at| at <= now)
             || self.closed.len() > CLOSED_MAX;
         let draft = std::mem::take(&mut self.draft);

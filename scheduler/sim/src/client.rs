@@ -5,19 +5,19 @@ use crate::inventory::{ACCOUNTS, DUO, node_name, sku};
 use crate::rng::Rng;
 use crate::scheduler::Answer;
 use leasehold_common::api::{
-    AdmitNodes, CreateLease, CreateMaintenance, DrainNodes, EndLease, ExtendLease, ProblemCode,
-    ReplaceNode, ResumeNodes, RollbackPolicy, SetPolicy, SetPowerBudget, ShrinkLease, UndrainNodes,
-    WantedStep,
+    AcknowledgeGpus, AdmitNodes, CreateLease, CreateMaintenance, DrainNodes, EndLease, ExtendLease,
+    OverrideGpus, ProblemCode, ReplaceNode, ResumeNodes, RollbackPolicy, SetPolicy, SetPowerBudget,
+    ShrinkLease, UndrainNodes, WantedStep, WithdrawGpus,
 };
 use leasehold_common::class::Side;
 use leasehold_common::ids::{IdempotencyKey, LeaseId, MaintenanceId};
 use leasehold_common::lease::{Digest, Shape};
-use leasehold_common::node::FlagKind;
+use leasehold_common::node::{FlagKind, Verdict};
 use leasehold_common::policy::{Granularity, Isolation, Policy, Share};
 use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::{Locality, Prefix};
 use leasehold_core::RequestId;
-use leasehold_core::command::{Command, View, Write};
+use leasehold_core::command::{Command, Says, View, Write};
 use std::collections::BTreeMap;
 
 /// One wish, however often it is sent.
@@ -169,11 +169,37 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
             reason: None,
         }),
         97 => flags(rng, nodes, now),
+        98 => words(rng, nodes),
         _ => Command::CreateLease(CreateLease {
             shape: Shape::nodes(0),
             ..lease(rng, now)
         }),
     }
+}
+
+/// An operator says something of a GPU or two.
+fn words(rng: &mut Rng, nodes: usize) -> Command {
+    let (node, slots) = (rng.below(nodes as u64), *rng.pick(&["0", "1", "0-1"]));
+    let gpus = vec![format!("n{node}:{slots}")];
+    let reason = "somebody has looked at it".to_owned();
+    let length = Some(Span::from_mins(*rng.pick(&[1, 20, 200])));
+    Command::SayOfGpus(match rng.below(4) {
+        0 => Says::Withdraw(WithdrawGpus { gpus, reason }),
+        1 => Says::Acknowledge(AcknowledgeGpus {
+            gpus,
+            reason,
+            of: None,
+            length,
+            until: None,
+        }),
+        _ => Says::Override(OverrideGpus {
+            gpus,
+            verdict: *rng.pick(&[Verdict::Healthy, Verdict::Degraded, Verdict::Unhealthy]),
+            reason,
+            length,
+            until: None,
+        }),
+    })
 }
 
 /// A node or two are drained, for good or for a while, or let again.

@@ -65,6 +65,7 @@ impl IntoResponse for Answer {
             | View::Nodes(_)
             | View::Node(_)
             | View::Gpus(_)
+            | View::Gpu(_)
             | View::Accounts(_)
             | View::Account(_)
             | View::Leases(_)
@@ -87,6 +88,7 @@ impl IntoResponse for Answer {
             View::Nodes(nodes) => Json(nodes).into_response(),
             View::Node(node) => Json(node).into_response(),
             View::Gpus(gpus) => Json(gpus).into_response(),
+            View::Gpu(gpu) => Json(gpu).into_response(),
             View::Accounts(accounts) => Json(accounts).into_response(),
             View::Account(account) => Json(account).into_response(),
             View::Leases(leases) => Json(leases).into_response(),

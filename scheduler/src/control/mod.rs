@@ -22,6 +22,7 @@ mod answer;
 mod body;
 mod events;
 mod gate;
+mod gpus;
 mod intent;
 mod openapi;
 mod parameters;

@@ -3,7 +3,7 @@
 //! A handler's attribute says what is its own: path, parameters, body and answer. What all
 //! operations share is added here.
 
-use super::{events, reads, rules, writes};
+use super::{events, gpus, reads, rules, writes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use leasehold_common::api::Problem;
@@ -29,7 +29,11 @@ use utoipa::{Modify, OpenApi};
         reads::status,
         reads::nodes,
         reads::node,
-        reads::gpus,
+        gpus::gpus,
+        gpus::gpu,
+        gpus::acknowledge,
+        gpus::override_verdict,
+        gpus::withdraw,
         reads::accounts,
         reads::account,
         reads::leases,

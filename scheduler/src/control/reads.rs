@@ -7,8 +7,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use leasehold_common::api::{
-    API_VERSION, AccountView, ExplainView, GpuView, LeaseView, List, NodeView, Status, Surplus,
-    VersionView,
+    API_VERSION, AccountView, ExplainView, LeaseView, List, NodeView, Status, Surplus, VersionView,
 };
 use leasehold_common::time::Span;
 use leasehold_core::command::Query;
@@ -57,17 +56,6 @@ pub(super) async fn node(
 ) -> Outcome {
     parameters.none_left("none")?;
     server.ask(Query::Node(named("node", name)?)).await
-}
-
-/// GPUs.
-#[utoipa::path(get, path = "/v1/gpus", tag = "nodes",
-    params(("node" = Option<String>, Query, description = "Only GPUs of this node")),
-    responses((status = 200, body = List<GpuView>))
-)]
-pub(super) async fn gpus(State(server): State<Server>, mut parameters: Parameters) -> Outcome {
-    let node = parameters.take("node")?;
-    parameters.none_left("node")?;
-    server.ask(Query::Gpus { node }).await
 }
 
 /// Accounts.

@@ -5,7 +5,7 @@ use super::events::events;
 use super::gate::{EVENTS, gate};
 use super::openapi::openapi;
 use super::serve::Server;
-use super::{reads, rules, writes};
+use super::{gpus, reads, rules, writes};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -28,7 +28,11 @@ pub(super) fn router(server: Server) -> Router {
         .route("/v1/nodes/drain", post(rules::drain_nodes))
         .route("/v1/nodes/undrain", post(rules::undrain_nodes))
         .route("/v1/nodes/resume", post(rules::resume_nodes))
-        .route("/v1/gpus", get(reads::gpus))
+        .route("/v1/gpus", get(gpus::gpus))
+        .route("/v1/gpus/{node}/{slot}", get(gpus::gpu))
+        .route("/v1/gpus/acknowledge", post(gpus::acknowledge))
+        .route("/v1/gpus/override", post(gpus::override_verdict))
+        .route("/v1/gpus/withdraw", post(gpus::withdraw))
         .route(
             "/v1/accounts",
             get(reads::accounts).post(writes::create_account),

@@ -40,6 +40,7 @@ impl Archive {
             | Query::Nodes { .. }
             | Query::Node(_)
             | Query::Gpus { .. }
+            | Query::Gpu(..)
             | Query::Accounts
             | Query::Account(_)
             | Query::Leases { .. }

@@ -22,7 +22,7 @@ pub use accounts::{Accounts, CreateAccount};
 pub use etcd_roles::EtcdRoles;
 pub use events::{Events, Explain};
 pub use global::{Format, Global};
-pub use gpus::{Gpus, ListGpus};
+pub use gpus::{AckGpus, Gpus, ListGpus, OverrideGpus, ShowGpu, WithdrawGpus};
 pub use leases::{
     CancelLease, CommitLease, CreateLease, EndLease, ExtendLease, Leases, ListLeases, Plan,
     ReplaceNode, ShowLease, ShrinkLease, Wanted,
@@ -37,7 +37,7 @@ pub use nodes::{
 pub use policy::{CheckPolicy, GetPolicy, Policy, PolicyForm, RollbackPolicy, SetPolicy};
 pub use power::{Power, SetBudget, ShowPower};
 pub use surplus::Surplus;
-pub use value::{Count, Watts};
+pub use value::{Count, End, Watts};
 
 use clap::{Args, Parser, Subcommand};
 use leasehold_common::ids::IdempotencyKey;

@@ -3,10 +3,11 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use leasehold_common::class::{Class, Side};
+use leasehold_common::ids::NodeName;
 use leasehold_common::lease::LeaseState;
 use leasehold_common::mig::MigProfile;
-use leasehold_common::node::NodeState;
-use leasehold_common::time::Timestamp;
+use leasehold_common::node::{NodeState, Verdict};
+use leasehold_common::time::{Span, Timestamp};
 use leasehold_common::topology::{Locality, Prefix};
 
 macro_rules! word_parser {
@@ -30,6 +31,37 @@ word_parser! {
     node_state: NodeState,
     /// `domain` … `cell`.
     locality: Locality,
+    /// `healthy` … `lost`.
+    verdict: Verdict,
+}
+
+/// When something ends: after a length of time, or at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// After so long.
+    After(Span),
+    /// Then.
+    At(Timestamp),
+}
+
+/// `24h`, or `2026-12-01T22:00:00Z`.
+pub(super) fn end(text: &str) -> Result<End, String> {
+    let length = text.parse().map(End::After);
+    length.or_else(|_| text.parse().map(End::At)).map_err(|_| {
+        "a length of time such as 24h, or an instant such as 2026-12-01T22:00:00Z".into()
+    })
+}
+
+/// `h001/3`, or `h001:3`.
+pub(super) fn gpu(text: &str) -> Result<(NodeName, u32), String> {
+    let (node, slot) = text
+        .rsplit_once(['/', ':'])
+        .ok_or("a node and a number, such as h001/3")?;
+    let node = node.parse().map_err(|e| format!("{e}"))?;
+    let slot = slot
+        .parse()
+        .map_err(|_| format!("{slot:?} is no number of a GPU, such as 3"))?;
+    Ok((node, slot))
 }
 
 /// How many nodes: `16`, or `12..16` for 16 and 12 at least.
@@ -193,6 +225,12 @@ mod tests {
         assert_eq!(cpus("0.5"), Ok(500));
         assert_eq!(mebibytes("1.5TiB"), Ok(3 << 19));
         assert!(mebibytes("512").is_err());
+        assert_eq!(end("90m"), Ok(End::After(Span::from_mins(90))));
+        let at = "2026-12-01T22:00:00Z";
+        assert_eq!(end(at), Ok(End::At(at.parse().unwrap())));
+        assert!(end("soon").unwrap_err().contains("24h"));
+        assert_eq!(gpu("h-1/3"), Ok(("h-1".parse().unwrap(), 3)));
+        assert!(gpu("h001").is_err() && gpu("h001/x").is_err());
         assert_eq!(prefix("cell"), Ok(Prefix::cell()));
         assert_eq!(prefix("/"), Ok(Prefix::cell()));
         assert!(prefix("a//b").is_err());

@@ -83,6 +83,38 @@ fn over(view: &PowerView) -> Option<String> {
     ))
 }
 
+/// What is drawn, with `*` where some of it is old: agents are silent, as in `nodes ls`.
+fn drawn(view: &PowerView) -> String {
+    let stale = if view.stale_watts > 0 { "*" } else { "" };
+    format!("{}{stale}", watts(view.drawn_watts))
+}
+
+/// What is drawn of the budget, or of what leases may draw where there is none, in percent.
+fn share(view: &PowerView) -> String {
+    let of = match view.budget_watts {
+        Some(budget) => budget,
+        None => view.booked_watts,
+    };
+    match of {
+        0 => String::new(),
+        of => format!("{}%", view.drawn_watts.saturating_mul(100) / of),
+    }
+}
+
+/// How much of what is drawn is old, and of how many nodes nothing is known.
+fn unsure(view: &PowerView) -> Option<String> {
+    let unknown = view.nodes.saturating_sub(view.nodes_reporting);
+    let stale = (view.stale_watts > 0).then(|| {
+        format!(
+            "{} of it said by agents that are silent",
+            watts(view.stale_watts)
+        )
+    });
+    let unknown = (unknown > 0).then(|| format!("{unknown} nodes have not said what they draw"));
+    let said: Vec<String> = stale.into_iter().chain(unknown).collect();
+    (!said.is_empty()).then(|| format!("{}: {}", view.prefix, said.join("; ")))
+}
+
 fn table<'a>(places: impl IntoIterator<Item = &'a PowerView>) -> Table {
     let mut table = Table::new([
         "PLACE",
@@ -92,6 +124,7 @@ fn table<'a>(places: impl IntoIterator<Item = &'a PowerView>) -> Table {
         "AT",
         "INSTALLED",
         "DRAWN",
+        "SHARE",
         "NODES",
         "NEXT",
     ]);
@@ -103,7 +136,8 @@ fn table<'a>(places: impl IntoIterator<Item = &'a PowerView>) -> Table {
             watts(place.booked_max_watts),
             place.booked_max_at.map_or_else(|| "now".to_owned(), minute),
             watts(place.installed_watts),
-            watts(place.drawn_watts),
+            drawn(place),
+            share(place),
             place.nodes.to_string(),
             or_none(place.next.map(step)),
         ]);
@@ -130,6 +164,9 @@ impl Show for List<PowerView> {
         let mut text = table(&self.items).text(headings);
         for warning in self.items.iter().filter_map(over) {
             text.push_str(&format!("! {warning}\n"));
+        }
+        for note in self.items.iter().filter_map(unsure) {
+            text.push_str(&format!("* {note}\n"));
         }
         text
     }

@@ -8,6 +8,7 @@
 mod client;
 mod drain;
 mod errors;
+mod gpus;
 mod leases;
 mod local;
 mod nodes;

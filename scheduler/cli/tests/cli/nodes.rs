@@ -8,7 +8,7 @@ use leasehold_common::api::{
 use leasehold_common::class::Side;
 use leasehold_common::ids::{Epoch, LeaseId, NodeIndex, Seq};
 use leasehold_common::lease::{Digest, LeaseState};
-use leasehold_common::node::{FlagKind, NodeState, Owner, StateReason, Verdict};
+use leasehold_common::node::{Action, FlagKind, NodeState, Owner, StateReason, Verdict};
 use std::collections::BTreeMap;
 
 fn json<T: serde::Serialize>(value: &T) -> String {
@@ -32,6 +32,10 @@ fn free(number: u32) -> NodeView {
         gpus_free: 8,
         gpus_leased: 0,
         power_watts: 900,
+        node_watts: 5_500,
+        power_stale: false,
+        draws: Vec::new(),
+        ailments: Vec::new(),
         leases: Vec::new(),
         maintenance: Vec::new(),
         flags: Vec::new(),
@@ -48,6 +52,7 @@ fn leased(number: u32) -> NodeView {
         gpus_free: 0,
         gpus_leased: 8,
         power_watts: 5_400,
+        node_watts: 10_000,
         leases: vec![LeaseId(7)],
         maintenance: Vec::new(),
         ..free(number)
@@ -128,11 +133,11 @@ async fn whoever_asks_why_nodes_are_not_let_is_told_who_said_so_and_since_when()
     let nodes = vec![free(1), drained(2), both, drained(4), silent(5)];
     let server = Server::saying(200, json(&List::new("NodeList", Seq(9), nodes)));
     insta::assert_snapshot!(server.run("nodes ls --reasons").await.out, @"
-    NODES       COUNT  STATE               FLAG           BY    SINCE              UNTIL              REASON
-    h[002,004]  2      leased+drain        no-new-leases  1000  2026-11-22T09:10Z  2026-11-23T06:00Z  a fan is loud
-    h003        1      leased+maint+drain  maintenance    0     2026-11-22T09:10Z  -                  new plates
-    h003        1      leased+maint+drain  no-new-leases  1000  2026-11-22T09:10Z  2026-11-23T06:00Z  a fan is loud
-    h005        1      unreachable*        -              -     2026-11-22T09:00Z  -                  NotHeardOf: report agrees with what was admitted
+    NODES       COUNT  STATE               FLAG           BY    SINCE              UNTIL              ACTION  REASON
+    h[002,004]  2      leased+drain        no-new-leases  1000  2026-11-22T09:10Z  2026-11-23T06:00Z  -       a fan is loud
+    h003        1      leased+maint+drain  maintenance    0     2026-11-22T09:10Z  -                  -       new plates
+    h003        1      leased+maint+drain  no-new-leases  1000  2026-11-22T09:10Z  2026-11-23T06:00Z  -       a fan is loud
+    h005        1      unreachable*        -              -     2026-11-22T09:00Z  -                  -       NotHeardOf: report agrees with what was admitted
     ");
     insta::assert_snapshot!(server.run("nodes ls").await.out, @"
     NODES       STATE               SKU   COUNT  GPUS(F/L/O/T)  POWER   REASON
@@ -153,7 +158,7 @@ async fn whoever_asks_why_nodes_are_not_let_is_told_who_said_so_and_since_when()
     owner    sellable
     side     tenant
     gpus     0/8/0/8 (free/leased/other/total)
-    power    5400 W
+    power    5400 W, 10.0 kW with the rest of the node
     leases   7
     agent    0.1.0
     driver   570.86.15
@@ -172,7 +177,7 @@ async fn a_node_is_shown_on_a_page() {
     sku      h200
     owner    sellable
     gpus     0/0/8/8 (free/leased/other/total)
-    power    900 W
+    power    900 W, 5500 W with the rest of the node
     agent    0.1.0
     driver   570.86.15
     ");
@@ -189,6 +194,11 @@ async fn gpus_that_do_not_say_show_a_dash() {
         verdict: Some(Verdict::Healthy),
         since: Some("2026-11-22T09:00:00Z".parse().unwrap()),
         reasons: Vec::new(),
+        action: Some(Action::None),
+        can_be_let: true,
+        out_until: None,
+        findings: Vec::new(),
+        words: Vec::new(),
         lease: Some(LeaseId(7)),
         power_watts: Some(612),
         limit_watts: Some(700),
@@ -202,6 +212,8 @@ async fn gpus_that_do_not_say_show_a_dash() {
         verdict: None,
         since: None,
         reasons: vec!["no report yet".into()],
+        action: None,
+        can_be_let: false,
         lease: None,
         power_watts: None,
         limit_watts: None,
@@ -212,9 +224,9 @@ async fn gpus_that_do_not_say_show_a_dash() {
     };
     let server = Server::saying(200, json(&List::new("GpuList", Seq(9), vec![gpu, mute])));
     insta::assert_snapshot!(server.run("gpus ls --node h001").await.out, @"
-    NODE  IDX  UUID      SKU   STATE   HEALTH   SINCE              LEASE  MEM       POWER/CAP  TEMP  ECC  REASON
-    h001  0    5f3b9d1e  h200  leased  healthy  2026-11-22T09:00Z  7      81559MiB  612/700W   64C   0    -
-    h001  1    77aa0000  h200  leased  -        -                  -      -         -          -     -    no report yet
+    NODE  IDX  UUID      SKU   STATE   HEALTH   SINCE              LEASE  MEM       POWER/CAP  TEMP  ECC  ACTION  REASON
+    h001  0    5f3b9d1e  h200  leased  healthy  2026-11-22T09:00Z  7      81559MiB  612/700W   64C   0    -       -
+    h001  1    77aa0000  h200  leased  -        -                  -      -         -          -     -    -       no report yet
     ");
     assert_eq!(server.asked()[0].line, "GET /v1/gpus?node=h001");
 }

@@ -163,7 +163,7 @@ fn place(over: Value) -> Value {
     json!({"prefix": "hall-a", "budget_watts": 420_000, "next": {"from": "2026-12-02T06:00:00Z"},
         "steps": [], "nodes": 64, "installed_watts": 652_800, "booked_watts": 102_000,
         "booked_max_watts": 510_000, "booked_max_at": "2026-11-22T12:00:00Z",
-        "drawn_watts": 80_400, "over": over, "by": 1000, "at": null, "why": null})
+        "drawn_watts": 80_400, "stale_watts": 1_200, "nodes_reporting": 60, "over": over, "by": 1000, "at": null, "why": null})
 }
 
 #[tokio::test]
@@ -180,9 +180,9 @@ async fn a_budget_is_typed_with_units_and_warns_where_it_is_below_what_is_booked
         sent["steps"],
         json!([{"watts": 420_000}, {"from": "2026-12-02T06:00:00.000Z", "watts": null}])
     );
-    insta::assert_snapshot!(format!("{}{}", ran.out, ran.err), @r"
-    PLACE   BUDGET    BOOKED    PEAK      AT                 INSTALLED  DRAWN    NODES  NEXT
-    hall-a  420.0 kW  102.0 kW  510.0 kW  2026-11-22T12:00Z  652.8 kW   80.4 kW  64     unlimited from 2026-12-02T06:00Z
+    insta::assert_snapshot!(format!("{}{}", ran.out, ran.err), @"
+    PLACE   BUDGET    BOOKED    PEAK      AT                 INSTALLED  DRAWN     SHARE  NODES  NEXT
+    hall-a  420.0 kW  102.0 kW  510.0 kW  2026-11-22T12:00Z  652.8 kW   80.4 kW*  19%    64     unlimited from 2026-12-02T06:00Z
     leasectl: hall-a has up to 90.0 kW more booked than its budget, from 2026-11-22T12:00:00Z on, worst at 2026-11-22T12:00:00Z; booked leases stay
     ");
     server.run("power set-budget cell unlimited").await;
@@ -198,6 +198,11 @@ async fn power_is_shown_for_all_places_or_one() {
     let list = json!({"apiVersion": "v1", "kind": "PowerList", "index": 9,
         "items": [place(Value::Null)]});
     let server = Server::saying(200, list.to_string());
+    insta::assert_snapshot!(server.run("power show").await.out, @"
+    PLACE   BUDGET    BOOKED    PEAK      AT                 INSTALLED  DRAWN     SHARE  NODES  NEXT
+    hall-a  420.0 kW  102.0 kW  510.0 kW  2026-11-22T12:00Z  652.8 kW   80.4 kW*  19%    64     unlimited from 2026-12-02T06:00Z
+    * hall-a: 1200 W of it said by agents that are silent; 4 nodes have not said what they draw
+    ");
     for (words, line) in [
         ("power show", "GET /v1/power"),
         ("power show cell", "GET /v1/power?prefix=/"),

@@ -15,6 +15,38 @@ use leasehold_common::time::{Span, Timestamp};
 /// is not noticed in a hand-over that takes minutes.
 const LATE_RETRY: Span = Span::from_secs(2);
 
+/// Why a lease does not begin at its start: of several reasons the one that somebody can do most about.
+enum Lateness {
+    /// The lease before is still on its nodes.
+    NotBack,
+    /// So many are drained.
+    Drained(usize),
+    /// Of so many a GPU cannot be let.
+    Sick(usize),
+}
+
+impl Lateness {
+    const fn were(&self) -> &'static str {
+        match self {
+            Self::NotBack => "were not back from the lease before",
+            Self::Drained(_) => "were drained",
+            Self::Sick(_) => "had GPUs that could not be let",
+        }
+    }
+
+    fn told(&self, late: usize) -> String {
+        match self {
+            Self::NotBack => format!("{late} of its nodes are not back from the lease before"),
+            Self::Drained(nodes) => {
+                format!("{nodes} of its nodes are drained: it does not begin there")
+            }
+            Self::Sick(nodes) => format!(
+                "{nodes} of its nodes have GPUs that cannot be let: it does not begin there"
+            ),
+        }
+    }
+}
+
 impl State {
     /// Does what is due for leases, as much as the batch has room for.
     pub(crate) fn due_leases(&mut self, now: Timestamp) {
@@ -102,47 +134,48 @@ impl State {
         if late.is_empty() {
             return self.prepare(id, now);
         }
+        let lateness = self.lateness(id, &late);
         if self.leases[&id].access_end.is_some_and(|end| end <= now) {
             let booked = self.leases[&id].clone();
-            let why = match self.flagged_of(&late).is_empty() {
-                true => "its nodes were not back from the lease before until its end",
-                false => "its nodes were drained until its end",
-            };
-            self.move_lease_because(id, LeaseState::Failed, why, now);
+            let why = format!("its nodes {} until its end", lateness.were());
+            self.move_lease_because(id, LeaseState::Failed, &why, now);
             self.unbook(&booked);
             self.stir_lease(&booked);
             return;
         }
         let condition = Condition {
             since: now,
-            detail: match self.flagged_of(&late).len() {
-                0 => format!(
-                    "{} of its nodes are not back from the lease before",
-                    late.len()
-                ),
-                drained => format!("{drained} of its nodes are drained: it does not begin there"),
-            },
+            detail: lateness.told(late.len()),
             nodes: Some(late),
         };
         self.set_condition(id, ConditionKind::Delayed, Some(condition));
         self.set_timer(id, Some(now + LATE_RETRY));
     }
 
-    /// Nodes on which a lease cannot begin yet: they are not back from the lease before, or a flag
-    /// keeps every new lease away.
+    /// Nodes on which a lease cannot begin yet.
     fn late_nodes(&self, id: LeaseId) -> NodeSet {
-        let nodes: NodeSet = self.leases[&id].nodes().collect();
-        let late = nodes.iter().filter(|index| self.is_late(id, *index));
-        late.chain(self.flagged_of(&nodes).iter()).collect()
+        let lease = &self.leases[&id];
+        let is_late = |index: &NodeIndex| {
+            let node = self.nodes.get(index);
+            self.is_late(id, *index)
+                || node.is_some_and(|node| {
+                    !node.fleet.flags.is_empty() || self.is_sick(lease, *index, node)
+                })
+        };
+        lease.nodes().filter(is_late).collect()
     }
 
-    /// Those of some nodes that have a flag.
-    fn flagged_of(&self, nodes: &NodeSet) -> NodeSet {
-        let is_flagged = |index: &NodeIndex| {
-            let node = self.nodes.get(index);
-            node.is_some_and(|node| !node.fleet.flags.is_empty())
-        };
-        nodes.iter().filter(is_flagged).collect()
+    /// What keeps a lease from beginning on those of its nodes that are late.
+    fn lateness(&self, id: LeaseId, late: &NodeSet) -> Lateness {
+        let nodes = || late.iter().filter_map(|index| self.nodes.get(&index));
+        let lease = &self.leases[&id];
+        let drained = nodes().filter(|node| !node.fleet.flags.is_empty()).count();
+        let sick = nodes().filter(|node| self.is_sick(lease, node.fleet.index, node));
+        match (drained, sick.count()) {
+            (0, 0) => Lateness::NotBack,
+            (0, sick) => Lateness::Sick(sick),
+            (drained, _) => Lateness::Drained(drained),
+        }
     }
 
     /// Whether a node is not back from a lease before this one.

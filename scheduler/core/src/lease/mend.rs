@@ -154,7 +154,12 @@ impl State {
             LeaseState::Held | LeaseState::Scheduled => {
                 !is_fit(known) || self.is_sick(lease, node, known)
             }
-            LeaseState::Preparing => is_lost(known.fleet.state) || refuses(known, lease),
+            LeaseState::Preparing => {
+                let has_begun = lease.progress.ready.contains(node);
+                is_lost(known.fleet.state)
+                    || refuses(known, lease)
+                    || (!has_begun && self.is_sick(lease, node, known))
+            }
             LeaseState::Active | LeaseState::Draining => {
                 let is_used = lease.progress.ready.contains(node);
                 let has_spare = || {
@@ -182,7 +187,8 @@ impl State {
         }
     }
 
-    fn is_sick(&self, lease: &LeaseRecord, index: NodeIndex, node: &Node) -> bool {
+    /// Whether it has GPUs on the node that cannot be let.
+    pub(super) fn is_sick(&self, lease: &LeaseRecord, index: NodeIndex, node: &Node) -> bool {
         let held = self.slots_of(lease.id, index);
         node.health.is_some() && !held.minus(node.healthy()).is_empty()
     }

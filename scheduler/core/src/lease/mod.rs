@@ -130,6 +130,10 @@ impl State {
         if matches!(to, LeaseState::Preparing | LeaseState::Releasing) || to.is_over() {
             self.regrant(id);
         }
+        if to == LeaseState::Preparing {
+            let nodes: Vec<NodeIndex> = self.leases[&id].nodes().collect();
+            nodes.into_iter().for_each(|node| self.want_judgement(node));
+        }
     }
 
     /// Moves a lease on for a reason in words.

@@ -89,6 +89,7 @@ impl State {
         self.reindex_lease(id);
         if was_told {
             self.regrant(id);
+            come.iter().for_each(|node| self.want_judgement(node));
         }
         self.draft.effects.extend(gone.iter().map(Effect::Grants));
         self.refresh_unreachable(id, now);

@@ -17,22 +17,6 @@ impl Node {
             last_side: self.fleet.side,
         }
     }
-
-    /// GPUs whose verdict lets them be given to a new lease; none before the first health report.
-    pub fn healthy(&self) -> GpuSlots {
-        let Some(health) = &self.health else {
-            return GpuSlots::NONE;
-        };
-        (0_u8..)
-            .zip(&self.fleet.gpus)
-            .filter(|(_, gpu)| {
-                health
-                    .gpus
-                    .get(&gpu.uuid)
-                    .is_some_and(|h| h.verdict.can_be_let())
-            })
-            .fold(GpuSlots::NONE, |slots, (slot, _)| slots.with(slot))
-    }
 }
 
 impl State {
@@ -43,6 +27,7 @@ impl State {
         let before = self.cell.condition(index);
         let is_news = before != Some(&condition);
         self.cell.set_condition(index, condition);
+        self.refresh_draw(index);
         if is_news {
             self.stir_node(index);
             self.want_mending_on(index);

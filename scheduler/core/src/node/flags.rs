@@ -183,7 +183,7 @@ impl State {
         self.flag_ends.first().map(|(at, ..)| *at)
     }
 
-    /// Takes a node's fleet record, if there is one, out of the indexes over flags, before another
+    /// Takes a node's fleet record, if there is one, out of the indexes over flags and words, before another
     /// takes its place.
     pub(crate) fn forget_flags(&mut self, index: NodeIndex) {
         let Some(fleet) = self.nodes.get(&index).map(|node| &node.fleet) else {
@@ -194,17 +194,23 @@ impl State {
                 self.flag_ends.remove(&(until, index, kind.clone()));
             }
         }
+        for word in fleet.gpus.iter().flat_map(|gpu| &gpu.words) {
+            self.word_ends.remove(&(word.until, index));
+        }
         for known in &fleet.idempotency {
             self.by_key.remove(&(known.uid, known.key.clone()));
         }
     }
 
-    /// Enters a fleet record into the indexes over flags.
+    /// Enters a fleet record into the indexes over flags and words.
     pub(crate) fn index_flags(&mut self, fleet: &FleetRecord) {
         for (kind, flag) in &fleet.flags {
             if let Some(until) = flag.until {
                 self.flag_ends.insert((until, fleet.index, kind.clone()));
             }
+        }
+        for word in fleet.gpus.iter().flat_map(|gpu| &gpu.words) {
+            self.word_ends.insert((word.until, fleet.index));
         }
         for known in &fleet.idempotency {
             let target = Changed::Flags(fleet.index);

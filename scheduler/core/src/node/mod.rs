@@ -1,17 +1,22 @@
 //! Nodes: what is known of each, and how it moves from state to state.
 //!
 //! [`report`] holds what agents say against what was admitted, [`liveness`] decides when silence
-//! means loss, [`health`] what can be let of a node that is there, [`flags`] what operators say of it.
+//! means loss, [`judge`] what can be let of a node that is there, [`health`] records that and tells its
+//! leases, [`flags`] and [`words`] are what operators say of it and of its GPUs.
 
 mod condition;
 mod flags;
 mod health;
+mod judge;
 mod liveness;
 mod report;
+mod words;
 
 pub(crate) use flags::{FlagChange, Flags};
+pub(crate) use judge::Seen;
 pub(crate) use liveness::{Brake, Presence};
 
+use crate::power::NodeDraw;
 use leasehold_common::grant::{AckRecord, AckState};
 use leasehold_common::ids::LeaseId;
 use leasehold_common::node::{FleetRecord, HealthReport, NodeReport, NodeState};
@@ -25,6 +30,8 @@ pub(crate) struct Node {
     pub health: Option<Box<HealthReport>>,
     pub acks: Option<Box<AckRecord>>,
     pub presence: Presence,
+    /// What it draws, as it counts in the sums above it.
+    pub drawn: Option<NodeDraw>,
     /// Leases with hardware on it, booked ones and ones not yet returned too.
     pub leases: BTreeSet<LeaseId>,
 }
@@ -53,6 +60,7 @@ impl Node {
             health,
             acks,
             presence,
+            drawn: None,
             leases: BTreeSet::new(),
         }
     }

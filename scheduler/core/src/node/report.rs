@@ -4,7 +4,7 @@ use crate::node::Presence;
 use crate::state::State;
 use leasehold_common::ids::{GpuUuid, NodeIndex, NodeName};
 use leasehold_common::log::{Attributes, EventName, Subject};
-use leasehold_common::node::{CleanState, FleetGpu, NodeReport, NodeState, StateReason};
+use leasehold_common::node::{FleetGpu, NodeReport, NodeState, StateReason};
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -69,9 +69,16 @@ impl State {
         self.draft.log(EventName::InvalidReport, entry);
     }
 
-    /// Moves a node on as far as what it says allows: from listed to available, out of
-    /// `Unreachable`, or into quarantine where it contradicts what was admitted.
+    /// Moves a node on as far as what it says allows, and records what is new of its health: that may
+    /// have waited for what came now.
     pub(crate) fn verify_node(&mut self, index: NodeIndex, now: Timestamp) {
+        self.move_node_on(index, now);
+        self.judge_node(index, None, now);
+    }
+
+    /// From listed to available, out of `Unreachable`, or into quarantine where it contradicts what was
+    /// admitted.
+    fn move_node_on(&mut self, index: NodeIndex, now: Timestamp) {
         let node = &self.nodes[&index];
         let state = node.fleet.state;
         let (Some(report), Presence::Here) = (&node.report, node.presence) else {
@@ -182,12 +189,8 @@ impl State {
             .get_mut(&index)
             .expect("the caller looked the node up");
         if let (true, Some(report)) = (node.fleet.gpus.is_empty(), &node.report) {
-            let adopt = |uuid: &GpuUuid| FleetGpu {
-                uuid: uuid.clone(),
-                clean: CleanState::Clean,
-                certificate: None,
-            };
-            node.fleet.gpus = report.gpus.iter().map(|gpu| adopt(&gpu.uuid)).collect();
+            let uuids = report.gpus.iter().map(|gpu| gpu.uuid.clone());
+            node.fleet.gpus = uuids.map(FleetGpu::new).collect();
         }
     }
 

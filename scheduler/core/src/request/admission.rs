@@ -244,6 +244,7 @@ fn new_node(index: NodeIndex, place: Place, now: Timestamp) -> FleetRecord {
         side: None,
         held_by: None,
         flags: BTreeMap::new(),
+        standing: None,
         idempotency: Vec::new(),
         admitted: now,
         unknown: Unknown::default(),

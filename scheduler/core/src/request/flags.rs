@@ -204,6 +204,7 @@ impl State {
             | Command::EndMaintenance(_)
             | Command::ImportNodes(_)
             | Command::AdmitNodes(_)
+            | Command::SayOfGpus(_)
             | Command::Recover(_) => ("", FlagChange::Clear(None)),
         };
         let nodes = self.listed_nodes(list).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Retries: a write that was carried out is answered again and not carried out again.
 
 use super::Answer;
-use crate::command::{View, Write, Written};
+use crate::command::{Command, View, Write, Written};
 use crate::state::{Changed, State};
 use leasehold_common::api::{PolicyChange, Problem, ProblemCode};
 use leasehold_common::lease::Idempotency;
@@ -49,7 +49,10 @@ impl State {
             Changed::Flags(index) => {
                 let fleet = &self.nodes[index].fleet;
                 let known = fleet.idempotency.iter().find(is_it)?;
-                let view = self.reflagged_before(&write.command, actor.uid);
+                let view = match &write.command {
+                    Command::SayOfGpus(says) => self.worded_before(says),
+                    command => self.reflagged_before(command, actor.uid),
+                };
                 (known, view)
             }
         };

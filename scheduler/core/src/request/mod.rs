@@ -17,6 +17,7 @@ mod policy;
 mod power;
 mod replace;
 mod shrink;
+mod words;
 
 pub(crate) use admission::Admission;
 pub(crate) use flags::flag_views;
@@ -112,6 +113,7 @@ impl State {
             Command::DrainNodes(wish) => return self.drain_nodes(id, wish, asked),
             Command::UndrainNodes(wish) => return self.undrain_nodes(id, wish, asked),
             Command::ResumeNodes(wish) => return self.resume_nodes(id, wish, asked),
+            Command::SayOfGpus(says) => self.say_of_gpus(&says, asked),
             // A ledger that decides is not in need of recovery; one that is frozen never gets here.
             Command::Recover(_) => Err(Problem::new(
                 ProblemCode::NotFrozen,

@@ -36,7 +36,7 @@ impl State {
             *tally.flagged.entry(flag.clone()).or_insert(0) += 1;
         }
         presence(tally, &node.fleet.name, node.presence);
-        let drawn = node.health.as_ref().map_or(0, |health| health.power().0);
+        let drawn = node.drawn.as_ref().map_or(0, |drawn| drawn.mw);
         count.below(&node.fleet.path, |watts| watts.drawn_mw += drawn);
         self.count_gpus(count, node, &held, now);
     }

@@ -1,20 +1,24 @@
 //! What people see: views of the state, computed when they are asked for.
 
+mod gpu;
 mod lease;
 mod node;
 mod policy;
 mod status;
 mod surplus;
 
+use gpu::draws;
 pub use status::Surroundings;
 
 use crate::command::{Query, View};
+use crate::node::Node;
 use crate::state::State;
-use leasehold_common::api::{ExplainView, List, Problem, ProblemCode};
-use leasehold_common::ids::{LeaseId, NodeIndex};
+use leasehold_common::api::{ExplainView, GpuView, List, NodeView, Problem, ProblemCode};
+use leasehold_common::ids::{LeaseId, NodeIndex, NodeName};
 use leasehold_common::lease::LeaseRecord;
 use leasehold_common::ledger::LedgerHead;
 use leasehold_common::maintenance::MaintenanceState;
+use leasehold_common::node::Verdict;
 use leasehold_common::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -43,6 +47,7 @@ impl State {
             | Query::Nodes { .. }
             | Query::Node(_)
             | Query::Gpus { .. }
+            | Query::Gpu(..)
             | Query::Accounts
             | Query::Account(_)
             | Query::Leases { .. }
@@ -83,10 +88,13 @@ impl State {
                 View::Nodes(List::new("NodeList", index, items))
             }
             Query::Node(name) => {
-                let admitted = self
-                    .by_name
-                    .get(name)
-                    .map(|i| self.node_view(&self.nodes[i], now));
+                let admitted = self.by_name.get(name).map(|i| {
+                    let node = &self.nodes[i];
+                    NodeView {
+                        draws: draws(node),
+                        ..self.node_view(node, now)
+                    }
+                });
                 let node = admitted.or_else(|| self.stranger_views().find(|n| n.name == *name));
                 let node = node.ok_or_else(|| {
                     Problem::new(ProblemCode::UnknownNode, format!("no node {name}")).about(
@@ -97,21 +105,24 @@ impl State {
                 })?;
                 View::Node(Box::new(node))
             }
-            Query::Gpus { node } => {
-                if let Some(name) = node
-                    .as_ref()
-                    .filter(|name| !self.by_name.contains_key(*name))
-                {
-                    let problem = Problem::new(
-                        ProblemCode::UnknownNode,
-                        format!("no node {name} is admitted"),
-                    );
-                    return Err(problem.about("node", name, "the name of an admitted node"));
-                }
-                let wanted = |name| node.as_ref().is_none_or(|node| node == name);
-                let nodes = self.nodes.values().filter(|n| wanted(&n.fleet.name));
-                let items = nodes.flat_map(|node| self.gpu_views(node, now)).collect();
-                View::Gpus(List::new("GpuList", index, items))
+            Query::Gpus { node, unhealthy } => {
+                let nodes: Box<dyn Iterator<Item = &Node>> = match node {
+                    Some(name) => Box::new([self.admitted_node(name)?].into_iter()),
+                    None => Box::new(self.nodes.values()),
+                };
+                let items = nodes.flat_map(|node| self.gpu_views(node, now));
+                let items = items.filter(|gpu| !unhealthy || is_unhealthy(gpu));
+                View::Gpus(List::new("GpuList", index, items.collect()))
+            }
+            Query::Gpu(name, slot) => {
+                let node = self.admitted_node(name)?;
+                let gpu = self.gpu_views(node, now).find(|gpu| gpu.slot == *slot);
+                let gpu = gpu.ok_or_else(|| {
+                    let detail = format!("{name} has no GPU {slot}");
+                    let allowed = format!("one of {} GPUs from 0 on", node.fleet.gpus.len());
+                    Problem::new(ProblemCode::UnknownNode, detail).about("gpu", slot, allowed)
+                })?;
+                View::Gpu(Box::new(gpu))
             }
             Query::Accounts => {
                 let items = self
@@ -189,6 +200,18 @@ impl State {
         })
     }
 
+    fn admitted_node(&self, name: &NodeName) -> Result<&Node, Problem> {
+        let index = self.by_name.get(name);
+        index.map(|index| &self.nodes[index]).ok_or_else(|| {
+            let detail = format!("no node {name} is admitted");
+            Problem::new(ProblemCode::UnknownNode, detail).about(
+                "node",
+                name,
+                "the name of an admitted node",
+            )
+        })
+    }
+
     fn one_lease(&self, lease: &LeaseRecord, explained: bool) -> View {
         if explained {
             View::Explain(Box::new(self.explain_view(lease)))
@@ -230,4 +253,10 @@ impl State {
             node_names,
         }
     }
+}
+
+/// Whether somebody who looks for trouble wants to see it: what has not reported yet is none.
+fn is_unhealthy(gpu: &GpuView) -> bool {
+    gpu.verdict
+        .is_some_and(|verdict| verdict != Verdict::Healthy || !gpu.can_be_let)
 }

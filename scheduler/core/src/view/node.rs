@@ -1,10 +1,11 @@
-//! Nodes and GPUs.
+//! Nodes.
 
+use super::gpu::ailments;
 use crate::maintenance::Booker;
 use crate::node::{Node, Presence};
 use crate::request::flag_views;
 use crate::state::State;
-use leasehold_common::api::{GpuView, NodeView};
+use leasehold_common::api::NodeView;
 use leasehold_common::ids::{LeaseId, NodeIndex};
 use leasehold_common::lease::{GpuSlots, LeaseState};
 use leasehold_common::node::{NodeState, StateReason};
@@ -77,6 +78,10 @@ impl State {
                 .health
                 .as_ref()
                 .map_or(0, |health| health.power().watts()),
+            node_watts: node.drawn.as_ref().map_or(0, |drawn| drawn.mw / 1000),
+            power_stale: node.drawn.as_ref().is_some_and(|drawn| drawn.is_stale),
+            draws: Vec::new(),
+            ailments: ailments(node),
             leases: node.leases.iter().copied().collect(),
             maintenance,
             flags: flag_views(&fleet.flags, |_, _| true).collect(),
@@ -139,46 +144,16 @@ impl State {
                 gpus_free: 0,
                 gpus_leased: 0,
                 power_watts: stranger.health.as_ref().map_or(0, |h| h.power().watts()),
+                node_watts: 0,
+                power_stale: false,
+                draws: Vec::new(),
+                ailments: Vec::new(),
                 leases: Vec::new(),
                 maintenance: Vec::new(),
                 flags: Vec::new(),
                 agent: report.map(|r| r.versions.agent.clone()),
                 driver: report.and_then(|r| r.versions.driver.clone()),
                 trouble: stranger.health.as_ref().and_then(|h| h.trouble.clone()),
-            }
-        })
-    }
-
-    pub(crate) fn gpu_views<'a>(
-        &'a self,
-        node: &'a Node,
-        now: Timestamp,
-    ) -> impl Iterator<Item = GpuView> + 'a {
-        let (index, state) = (node.fleet.index, self.state_of(node));
-        (0_u8..).zip(&node.fleet.gpus).map(move |(slot, gpu)| {
-            let health = node.health.as_ref().and_then(|h| h.gpus.get(&gpu.uuid));
-            let mut holds = self.cell.holds(index);
-            let hold = holds.find(|hold| {
-                hold.slots.contains(slot) && hold.has_at(now) && !self.is_tentative(hold)
-            });
-            GpuView {
-                node: node.fleet.name.clone(),
-                slot: u32::from(slot),
-                uuid: gpu.uuid.clone(),
-                sku: node.fleet.sku.clone(),
-                node_state: state,
-                verdict: health.map(|h| h.verdict),
-                since: health.map(|h| h.since),
-                reasons: health
-                    .into_iter()
-                    .flat_map(|h| h.reasons.iter().map(ToString::to_string))
-                    .collect(),
-                lease: hold.and_then(|hold| Booker::of(hold.lease).lease()),
-                power_watts: health.and_then(|h| h.power_mw.value()).map(|p| p.watts()),
-                limit_watts: health.and_then(|h| h.limit_mw.value()).map(|p| p.watts()),
-                celsius: health.and_then(|h| h.temperature.value()).map(|t| t.0),
-                memory_used_mib: health.and_then(|h| h.memory_used.value()).map(|m| m.mib()),
-                ecc_uncorrected: health.and_then(|h| h.ecc_uncorrected.value()).copied(),
             }
         })
     }

@@ -283,6 +283,7 @@ fn what_is_asked_about_something_there_is_not_is_refused() {
         (
             Query::Gpus {
                 node: Some("h999".parse().unwrap()),
+                unhealthy: false,
             },
             Code::UnknownNode,
         ),

@@ -17,7 +17,10 @@ fn a_gpu_lost_under_a_lease_degrades_it_and_is_let_to_nobody() {
     cell.agents_answer([0]);
     is_now(&mut cell, 0, &[1], &[]);
     let condition = &cell.record(id).conditions[&ConditionKind::Degraded];
-    assert_eq!(condition.detail, "h000: gpu 1 lost (GpuLost)");
+    assert_eq!(
+        condition.detail,
+        "h000: gpu 1 lost (GpuLost), since 2026-09-21T14:13:20.000Z"
+    );
     assert_eq!(cell.state_of(id), S::Active);
 
     // One that the lease does not have is none of its business.

@@ -45,6 +45,10 @@ mod tally;
 #[cfg(test)]
 mod terms;
 #[cfg(test)]
+mod verdicts;
+#[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod words;
 #[cfg(test)]
 mod writes;

@@ -6,7 +6,9 @@ use crate::fixture::{
 use leasehold_common::api::{PowerView, ProblemCode, SetPowerBudget, WantedStep};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::log::EventName;
+use leasehold_common::node::Reading;
 use leasehold_common::time::Timestamp;
+use leasehold_common::units::MilliWatts;
 use leasehold_core::Event;
 use leasehold_core::command::{Command, Query, View};
 
@@ -224,4 +226,61 @@ fn a_budget_that_makes_no_sense_changes_nothing() {
         assert!(refused.allowed.unwrap().contains(allowed), "{what}");
     }
     assert_eq!(cell.stored, stored);
+}
+
+/// Its GPUs draw so much each, as its agent says.
+fn draws(cell: &mut Cell, n: usize, watts: u64) {
+    let mut report = health(n, &[], &[]);
+    for gpu in report.gpus.values_mut() {
+        gpu.power_mw = Reading::Value(MilliWatts::from_watts(watts));
+        gpu.limit_mw = Reading::Value(MilliWatts::from_watts(700));
+    }
+    cell.tell([Event::Health(node(n), Some(Box::new(report)))]);
+}
+
+#[test]
+fn what_nodes_draw_is_summed_above_them_and_old_where_an_agent_is_silent() {
+    let mut cell = Cell::of(8);
+    // Eight GPUs, and what the SKU allows for the rest.
+    let node_draws = |watts: u64| 8 * watts + 4_600;
+    for n in 0..8 {
+        draws(&mut cell, n, 100);
+    }
+    draws(&mut cell, 1, 600);
+    let drawn = |cell: &Cell, prefix: &str| {
+        let place = place(cell, prefix);
+        (place.drawn_watts, place.stale_watts, place.nodes_reporting)
+    };
+    let rack = 3 * node_draws(100) + node_draws(600);
+    assert_eq!(drawn(&cell, "hall-a/row-1/rack-0"), (rack, 0, 4));
+    assert_eq!(drawn(&cell, ""), (rack + 4 * node_draws(100), 0, 8));
+    let view = cell.node_view(1);
+    assert_eq!((view.power_watts, view.node_watts), (4_800, 9_400));
+    assert_eq!(view.draws.len(), 8);
+    assert_eq!(
+        (view.draws[3].watts, view.draws[3].limit_watts),
+        (Some(600), Some(700))
+    );
+
+    cell.tell([Event::Live(node(1), None)]);
+    assert_eq!(
+        drawn(&cell, "hall-a/row-1/rack-0"),
+        (rack, node_draws(600), 4)
+    );
+    assert!(cell.node_view(1).power_stale);
+    cell.tell([Event::Live(node(1), Some(live()))]);
+
+    // One that is moved counts where it stands.
+    let mut moved = inventory(8);
+    moved.nodes.truncate(2);
+    moved.nodes[1].path = "hall-b/row-1/rack-9/d1".into();
+    moved.nodes.remove(0);
+    cell.import(&moved).unwrap();
+    assert_eq!(drawn(&cell, "hall-b"), (node_draws(600), 0, 1));
+    assert_eq!(
+        drawn(&cell, "hall-a/row-1/rack-0"),
+        (3 * node_draws(100), 0, 3)
+    );
+    cell.tell([Event::Health(node(1), None)]);
+    assert_eq!(drawn(&cell, "hall-b"), (0, 0, 0));
 }

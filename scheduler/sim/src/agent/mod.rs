@@ -16,7 +16,7 @@ use leasehold_agent_core::publish;
 use leasehold_common::grant::{AckRecord, Grant, GrantsRecord, RefusalReason, SealedGrant};
 use leasehold_common::ids::{GpuUuid, LeaseId, NodeName};
 use leasehold_common::keys::Key;
-use leasehold_common::node::HealthReport;
+use leasehold_common::node::{Action, HealthReport, Verdict};
 use leasehold_common::record::{self, Unknown, Version};
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,6 +30,10 @@ pub struct Agent {
     pub skew_ms: i64,
     /// GPUs that have fallen off the bus.
     pub lost: BTreeSet<GpuUuid>,
+    /// GPUs that do not do well, with the verdict on each and what is to be done.
+    pub sick: BTreeMap<GpuUuid, (Verdict, Action)>,
+    /// What is to be done about the node itself, where something is.
+    pub ails: Option<Action>,
     /// GPUs with a process that no lease explains.
     pub occupied: BTreeSet<GpuUuid>,
     /// What it wrongly says of itself.
@@ -101,6 +105,8 @@ impl Agent {
             name: node_name(n),
             skew_ms: i64::try_from(rng.below(4000)).unwrap_or_default() - 2000,
             lost: BTreeSet::new(),
+            sick: BTreeMap::new(),
+            ails: None,
             occupied: BTreeSet::new(),
             lie: None,
             access: BTreeMap::new(),

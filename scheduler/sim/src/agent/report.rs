@@ -3,8 +3,8 @@
 use super::{Agent, Lie};
 use leasehold_common::ids::{Epoch, GpuUuid};
 use leasehold_common::node::{
-    Action, CpuInfo, GpuHealth, GpuInfo, GpuProcess, HealthReason, HealthReport, LiveRecord,
-    NodeReport, Reading, Verdict, Versions,
+    Action, CpuInfo, Finding, GpuHealth, GpuInfo, GpuProcess, HealthReason, HealthReport,
+    LiveRecord, NodeReport, Reading, Verdict, Versions,
 };
 use leasehold_common::record::{self, Unknown, Version};
 use leasehold_common::time::Timestamp;
@@ -88,14 +88,16 @@ impl Agent {
                 name: None,
                 memory: None,
             };
+            let (verdict, action, reason) = match (lost, self.sick.get(uuid)) {
+                (true, _) => (Verdict::Lost, Action::RebootNode, HealthReason::GpuLost),
+                (false, Some((verdict, action))) => (*verdict, *action, HealthReason::MemoryFault),
+                (false, None) => (Verdict::Healthy, Action::None, HealthReason::AppFault),
+            };
+            let has_reason = verdict != Verdict::Healthy;
             let health = GpuHealth {
-                verdict: if lost {
-                    Verdict::Lost
-                } else {
-                    Verdict::Healthy
-                },
-                reasons: lost.then_some(HealthReason::GpuLost).into_iter().collect(),
-                action: Action::None,
+                verdict,
+                reasons: has_reason.then_some(reason).into_iter().collect(),
+                action,
                 findings: Vec::new(),
                 since: Timestamp::EPOCH,
                 power_mw: Reading::Unsupported,
@@ -115,8 +117,17 @@ impl Agent {
             at: clock,
             gpus: self.gpus.iter().map(health).collect::<BTreeMap<_, _>>(),
             trouble: None,
-            findings: Vec::new(),
+            findings: self.ails.map(finding).into_iter().collect(),
             unknown: Unknown::default(),
         }
+    }
+}
+
+fn finding(action: Action) -> Finding {
+    Finding {
+        reason: HealthReason::DriverMismatch,
+        since: Timestamp::EPOCH,
+        evidence: String::new(),
+        action,
     }
 }

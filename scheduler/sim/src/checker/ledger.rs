@@ -459,7 +459,7 @@ fn text(value: &Value) -> Vec<u8> {
 
 /// Not by [`leasehold_common::record::decode`], which also keeps what it does not know: nothing here
 /// is of another version, and the checker reads more than anybody.
-pub(super) fn decode<R: Record>(value: &Bytes) -> Result<R, Broken> {
+pub(super) fn decode<R: Record>(value: &[u8]) -> Result<R, Broken> {
     serde_json::from_slice(value)
         .map_err(|e| Broken::new("what is stored reads back", format!("{e:?}")))
 }

@@ -2,13 +2,16 @@
 //!
 //! The checker keeps its own picture of the ledger, from the bytes in the store and the redo log in
 //! the commits, and shares no code with the state or the packing engine. [`ledger`] follows every
-//! commit, [`overlap`] looks for hardware that is given twice.
+//! commit, [`overlap`] looks for hardware that is given twice, [`unfit`] for GPUs that are given although
+//! their agents say that they cannot be let.
 
 mod drained;
 mod ledger;
 mod overlap;
+mod unfit;
 
 pub use ledger::Ledger;
+pub use unfit::{Delivered, nobody_gets_them};
 
 use crate::inventory::TOLERANCE;
 use crate::store::Store;

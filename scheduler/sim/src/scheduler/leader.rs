@@ -1,7 +1,7 @@
 //! The leader: decides, commits, appends, and only then answers and grants.
 
 use super::{Next, Outside, Role};
-use crate::checker::Broken;
+use crate::checker::{Broken, Delivered, nobody_gets_them};
 use crate::inventory::settings;
 use crate::log_file::LogFile;
 use crate::store::{Bytes, Change, Outcome, Store, Txn};
@@ -28,6 +28,8 @@ pub struct Leader {
     incarnation: u32,
     cursor: usize,
     queue: VecDeque<Event>,
+    /// What it has been told of GPUs, for the checker.
+    delivered: Delivered,
     phase: Phase,
     work: VecDeque<Work>,
 }
@@ -99,6 +101,7 @@ impl Leader {
         file.open(clock);
         catch_up(file, store, &loaded);
         let unreadable = loaded.unreadable.clone();
+        let delivered = Delivered::loaded(loaded.health.clone());
         let state = State::load(settings(host), loaded, clock)
             .map_err(|e| Broken::new("a committed ledger can be loaded", format!("{e:?}")))?;
         let elected = Event::Elected { host: host.into() };
@@ -116,6 +119,7 @@ impl Leader {
             incarnation: store.incarnation(),
             cursor: store.cursor(),
             queue,
+            delivered,
             phase: Phase::Free,
             work: VecDeque::new(),
             state,
@@ -161,19 +165,25 @@ impl Leader {
             }
             Phase::Free => match self.work.pop_front() {
                 Some(work) => Ok(self.carry_out(work, out)),
-                None => Ok(self.decide(file, out, clock)),
+                None => self.decide(file, out, clock),
             },
         }
     }
 
-    fn decide(&mut self, file: &LogFile, out: &mut Outside<'_>, clock: Timestamp) -> Next {
+    fn decide(
+        &mut self,
+        file: &LogFile,
+        out: &mut Outside<'_>,
+        clock: Timestamp,
+    ) -> Result<Next, Broken> {
         // A leader knows when its key was last renewed, and decides nothing once it may be gone: what
         // the watch has by then is another leader's, and would look like the future. What it had
         // decided before it slept is still on its way, and only the fence stops that.
         if !out.store.leads(self.token) || self.incarnation != out.store.incarnation() {
-            return self.step_down(out);
+            return Ok(self.step_down(out));
         }
         self.watch(out.store);
+        let waiting = self.queue.clone();
         let Step {
             batch,
             effects,
@@ -190,22 +200,29 @@ impl Leader {
         match frozen {
             Some(Freeze::StoreFromPast { .. }) => {
                 let frozen = super::Frozen::new(self.token, self.incarnation);
-                return Next::Become(Role::Frozen(Box::new(frozen)));
+                return Ok(Next::Become(Role::Frozen(Box::new(frozen))));
             }
-            Some(Freeze::Clock { .. }) => return self.step_down(out),
+            Some(Freeze::Clock { .. }) => return Ok(self.step_down(out)),
             None => {}
         }
+        let before = self.delivered.clone();
+        let heard = waiting.len() - self.queue.len();
+        let heard = waiting.iter().take(heard);
+        heard.for_each(|event| self.delivered.hear(event));
         match batch {
-            Some(batch) => self.phase = Phase::Decided(Box::new(batch), effects),
+            Some(batch) => {
+                nobody_gets_them(&before, &self.delivered, &batch, out.store)?;
+                self.phase = Phase::Decided(Box::new(batch), effects);
+            }
             None if effects.is_empty() && !more => {
                 if out.faults && out.rng.chance(TRIM) {
                     self.work.push_back(Work::Trim(file.seq()));
                 }
-                return Next::Idle;
+                return Ok(Next::Idle);
             }
             None => self.release(effects),
         }
-        Next::Go
+        Ok(Next::Go)
     }
 
     fn watch(&mut self, store: &Store) {

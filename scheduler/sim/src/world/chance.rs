@@ -1,11 +1,14 @@
 //! What happens by chance.
 
 use super::World;
-use crate::agent::{Budget, Lie};
+use crate::agent::{Agent, Budget, Lie};
 use crate::checker::Broken;
 use crate::client::anything;
+use crate::rng::Rng;
+use leasehold_common::ids::GpuUuid;
 use leasehold_common::keys::Key;
 use leasehold_common::ledger::LedgerHead;
+use leasehold_common::node::{Action, Verdict};
 use leasehold_common::record;
 use leasehold_common::time::{Span, Timestamp};
 
@@ -178,15 +181,36 @@ impl World {
         let gpu = crate::inventory::gpus_of(agent).into_iter().nth(slot);
         let gpu = gpu.expect("every node has two");
         let agent = &mut self.agents[agent];
-        let set = if self.rng.chance(500) {
-            &mut agent.lost
-        } else {
-            &mut agent.occupied
+        let set = match self.rng.below(4) {
+            0 => &mut agent.lost,
+            1 => &mut agent.occupied,
+            _ => return Self::judge(agent, gpu, &mut self.rng),
         };
         if !set.remove(&gpu) {
             set.insert(gpu);
         }
         "gpu lost, occupied or right again"
+    }
+
+    /// Its agent finds something on a GPU or on the node, or finds it no more.
+    fn judge(agent: &mut Agent, gpu: GpuUuid, rng: &mut Rng) -> &'static str {
+        const FOUND: [(Verdict, Action); 5] = [
+            (Verdict::Degraded, Action::None),
+            (Verdict::Degraded, Action::DrainAndReset),
+            (Verdict::Unhealthy, Action::ResetGpu),
+            (Verdict::Unhealthy, Action::None),
+            (Verdict::Unresponsive, Action::RebootNode),
+        ];
+        if rng.chance(200) {
+            let actions = [None, Some(Action::None), Some(Action::RebootNode)];
+            agent.ails = *rng.pick(&actions);
+            return "node ails or is right again";
+        }
+        let found = *rng.pick(&FOUND);
+        if agent.sick.remove(&gpu).is_none() {
+            agent.sick.insert(gpu, found);
+        }
+        "gpu sick or right again"
     }
 
     fn lie(&mut self, agent: usize) -> &'static str {

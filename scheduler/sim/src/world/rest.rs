@@ -19,6 +19,9 @@ use leasehold_core::{Loaded, State, Surroundings};
 /// Rounds of everybody after which nothing must be left to do.
 const ROUNDS: u32 = 200;
 
+/// After so long no word of an operator holds any more.
+const WORDS_END: Span = Span::from_hours(4);
+
 /// Waits for the clock after which every lease must be over.
 const WAITS: u32 = 400;
 
@@ -34,6 +37,8 @@ impl World {
         for agent in &mut self.agents {
             (agent.lie, agent.skew_ms) = (None, 0);
             agent.lost.clear();
+            agent.sick.clear();
+            agent.ails = None;
             agent.occupied.clear();
             if !agent.is_running() {
                 agent.start();
@@ -46,6 +51,9 @@ impl World {
         self.end_everything()?;
         self.let_nodes_again()?;
         self.take_nodes_back()?;
+        // What operators said is over by then, and what came and went too often is back.
+        self.pass(WORDS_END);
+        self.settle()?;
         self.is_empty_and_clean()?;
         self.log_verifies()?;
         self.ledger.is_replayed()?;
@@ -353,7 +361,10 @@ fn same(who: &str, state: &State, loaded: &State, world: &World) -> Result<(), B
     }
     for query in [
         Query::Nodes { state: None },
-        Query::Gpus { node: None },
+        Query::Gpus {
+            node: None,
+            unhealthy: false,
+        },
         Query::Accounts,
     ] {
         let mine = state.look(&query, &around(), world.now);

@@ -110,6 +110,7 @@ impl Service for Fake {
             | Command::SetPowerBudget(_)
             | Command::CreateMaintenance(_)
             | Command::EndMaintenance(_)
+            | Command::SayOfGpus(_)
             | Command::Recover(_) => Ok(written(View::Lease(Box::new(lease())))),
         }
     }

@@ -1,6 +1,6 @@
 use super::harness::{Ask, Daemon};
 use leasehold_common::api::{BODY_MAX_BYTES, EndLease, SurplusShape};
-use leasehold_common::ids::{Generation, LeaseId, MaintenanceId};
+use leasehold_common::ids::{Generation, LeaseId, MaintenanceId, NodeName};
 use leasehold_common::lease::{Digest, LeaseState};
 use leasehold_common::node::NodeState;
 use leasehold_common::time::Span;
@@ -11,7 +11,7 @@ const ACME: &str = r#"{"name":"acme","side":"tenant"}"#;
 #[tokio::test]
 async fn every_question_reaches_the_scheduler() {
     let daemon = Daemon::start();
-    let h1 = "h001".parse().unwrap();
+    let h1: NodeName = "h001".parse().unwrap();
     let leases = |all, account: Option<&str>, state| Query::Leases {
         all,
         account: account.map(|name| name.parse().unwrap()),
@@ -27,8 +27,21 @@ async fn every_question_reaches_the_scheduler() {
             },
         ),
         ("/v1/nodes/h001", Query::Node("h001".parse().unwrap())),
-        ("/v1/gpus", Query::Gpus { node: None }),
-        ("/v1/gpus?node=h001", Query::Gpus { node: Some(h1) }),
+        (
+            "/v1/gpus?unhealthy",
+            Query::Gpus {
+                node: None,
+                unhealthy: true,
+            },
+        ),
+        (
+            "/v1/gpus?node=h001",
+            Query::Gpus {
+                node: Some(h1.clone()),
+                unhealthy: false,
+            },
+        ),
+        ("/v1/gpus/h001/3", Query::Gpu(h1, 3)),
         ("/v1/accounts", Query::Accounts),
         ("/v1/accounts/acme", Query::Account("acme".parse().unwrap())),
         ("/v1/leases", leases(false, None, None)),
@@ -160,6 +173,21 @@ async fn every_rule_of_the_house_is_written_through_the_same_gate() {
         ("/v1/leases/7/shrink", r#"{"nodes":2}"#, "ShrinkLease"),
         ("/v1/leases/7/replace", r#"{"node":"h003"}"#, "ReplaceNode"),
         ("/v1/leases/7/commit", "", "CommitLease"),
+        (
+            "/v1/gpus/acknowledge",
+            r#"{"gpus":["h001:0"],"reason":"x","of":"TooHot"}"#,
+            "SayOfGpus(Acknowledge",
+        ),
+        (
+            "/v1/gpus/override",
+            r#"{"gpus":["h001:0"],"verdict":"healthy","reason":"x","for":"1d"}"#,
+            "SayOfGpus(Override",
+        ),
+        (
+            "/v1/gpus/withdraw",
+            r#"{"gpus":["h001:0"],"reason":"x"}"#,
+            "SayOfGpus(Withdraw",
+        ),
     ] {
         let ask = Ask::post(path, body).with("if-match", "\"3\"");
         assert_eq!(daemon.ask(ask).await.status, 201, "{path}");

@@ -3,9 +3,9 @@
 use crate::output::Show;
 use crate::output::table::{Table, or_none};
 use crate::output::time::{minute, second};
-use leasehold_common::api::{List, NodeView};
+use leasehold_common::api::{Ailment, List, NodeView};
 use leasehold_common::hostlist;
-use leasehold_common::node::FlagKind;
+use leasehold_common::node::{Action, FlagKind, Verdict};
 use leasehold_common::units::MilliWatts;
 use std::collections::BTreeMap;
 
@@ -137,28 +137,67 @@ fn folded(nodes: &[NodeView]) -> Table {
     table
 }
 
-/// Every flag, and every state that keeps leases away and that somebody could do something about.
+/// `gpu 3 unhealthy (MemoryFault): XID 95`.
+fn ailing(ailment: &Ailment) -> String {
+    let of = ailment
+        .slot
+        .map_or("node".to_owned(), |slot| format!("gpu {slot}"));
+    let why: Vec<&str> = ailment
+        .reasons
+        .iter()
+        .map(|reason| reason.as_str())
+        .collect();
+    let why = match why.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", why.join(", ")),
+    };
+    let seen = match ailment.evidence.is_empty() {
+        true => String::new(),
+        false => format!(": {}", ailment.evidence),
+    };
+    let is_out = match (ailment.verdict, ailment.can_be_let) {
+        (Verdict::Healthy, false) => ", not let again yet",
+        (_, true) => ", let",
+        (_, false) => "",
+    };
+    format!("{of} {}{is_out}{why}{seen}", ailment.verdict)
+}
+
+/// Every flag, every state that keeps leases away and that somebody could do something about, and
+/// every GPU that is not in order.
 fn by_reason(nodes: &[NodeView]) -> Table {
     let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
     for node in nodes {
         let flagged = node.flags.iter().map(|flag| {
             let kind = Some(flag.flag.to_string());
             let (by, until) = (Some(flag.by.clone()), flag.until);
-            (kind, by, Some(flag.since), until, flag.why.clone())
+            (kind, by, Some(flag.since), until, None, flag.why.clone())
+        });
+        let ails = node.ailments.iter().map(|ailment| {
+            let to_do = Some(ailment.action).filter(|action| *action != Action::None);
+            (
+                None,
+                None,
+                Some(ailment.since),
+                None,
+                to_do,
+                ailing(ailment),
+            )
         });
         let words = format!("{}: {}", reason(node), node.detail);
         let words = words.trim_end_matches(": ").to_owned();
-        let stands = (!reason(node).is_empty()).then_some((None, None, node.since, None, words));
-        for (flag, by, since, until, why) in flagged.chain(stands) {
-            let alike = (node.state, state(node), flag, by, since, until, why);
+        let stands =
+            (!reason(node).is_empty()).then_some((None, None, node.since, None, None, words));
+        for (flag, by, since, until, to_do, why) in flagged.chain(stands).chain(ails) {
+            let alike = (node.state, state(node), flag, by, since, until, to_do, why);
             groups.entry(alike).or_default().push(node.name.as_str());
         }
     }
     let columns = [
-        "NODES", "COUNT", "STATE", "FLAG", "BY", "SINCE", "UNTIL", "REASON",
+        "NODES", "COUNT", "STATE", "FLAG", "BY", "SINCE", "UNTIL", "ACTION", "REASON",
     ];
     let mut table = Table::new(columns);
-    for ((_, state, flag, by, since, until, why), names) in groups {
+    for ((_, state, flag, by, since, until, to_do, why), names) in groups {
         table.row([
             hostlist::fold(names.iter().copied()),
             names.len().to_string(),
@@ -167,6 +206,7 @@ fn by_reason(nodes: &[NodeView]) -> Table {
             or_none(by),
             or_none(since.map(minute)),
             or_none(until.map(minute)),
+            or_none(to_do),
             // Words with spaces: the last column for that reason.
             why,
         ]);
@@ -223,6 +263,27 @@ fn power(watts: u64) -> String {
     MilliWatts::from_watts(watts).to_string().replace(' ', "")
 }
 
+/// What its GPUs draw, and the node with them; old where its agent is silent.
+fn node_power(node: &NodeView) -> String {
+    let watts = |watts| MilliWatts::from_watts(watts).to_string();
+    let whole = match node.node_watts {
+        0 => String::new(),
+        node => format!(", {} with the rest of the node", watts(node)),
+    };
+    let stale = if node.power_stale { " (old)" } else { "" };
+    format!("{}{whole}{stale}", watts(node.power_watts))
+}
+
+/// `0: 612/700W  1: 98/700W`: draw and limit by slot.
+fn draws(node: &NodeView) -> String {
+    let watts = |watts: Option<u64>| watts.map_or("-".to_owned(), |watts| watts.to_string());
+    let draws = node.draws.iter().map(|draw| {
+        let (drawn, limit) = (watts(draw.watts), watts(draw.limit_watts));
+        format!("{}: {drawn}/{limit}W", draw.slot)
+    });
+    draws.collect::<Vec<_>>().join("  ")
+}
+
 fn maintenance(node: &NodeView) -> String {
     let ids = node.maintenance.iter().map(ToString::to_string);
     ids.collect::<Vec<_>>().join(",")
@@ -256,6 +317,11 @@ impl Show for NodeView {
         let mut gpus = Counts::default();
         gpus.add(self);
         let since = self.since.map(|since| format!(" since {}", second(since)));
+        let ailments = self.ailments.iter().map(|ailment| {
+            let (what, since) = (ailing(ailment), second(ailment.since));
+            format!("{what}; do: {}; since {since}", ailment.action)
+        });
+        let ailments: Vec<String> = ailments.collect();
         let lines = [
             ("node", self.name.to_string()),
             ("index", or_none(self.index)),
@@ -270,10 +336,9 @@ impl Show for NodeView {
             ("owner", or_none(self.owner)),
             ("side", or_none(self.side)),
             ("gpus", format!("{} (free/leased/other/total)", gpus.text())),
-            (
-                "power",
-                MilliWatts::from_watts(self.power_watts).to_string(),
-            ),
+            ("power", node_power(self)),
+            ("draws", draws(self)),
+            ("health", ailments.join("\n         ")),
             ("leases", leases(self)),
             ("maintenance", maintenance(self)),
             ("agent", or_none(self.agent.as_ref())),

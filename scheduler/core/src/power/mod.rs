@@ -1,7 +1,11 @@
 //! What leases may draw below a place, over time, and the budgets that bound it.
 //!
-//! Everything here is counted from the ledger when it is asked for: an envelope belongs to a lease's
-//! segment and is shared out over its nodes by their GPUs.
+//! What is booked is counted from the ledger when it is asked for: an envelope belongs to a lease's
+//! segment and is shared out over its nodes by their GPUs. What is [`drawn`] is kept as it is reported.
+
+mod drawn;
+
+pub(crate) use drawn::{DrawnBelow, NodeDraw};
 
 use crate::state::State;
 use leasehold_common::api::{OverBudget, PowerView};
@@ -25,7 +29,7 @@ struct Booked(BTreeMap<Timestamp, i128>);
 struct Below {
     nodes: u32,
     installed_mw: u64,
-    drawn_mw: u64,
+    drawn: drawn::Drawn,
     booked: Booked,
 }
 
@@ -107,7 +111,14 @@ impl State {
     fn below(&self, places: &BTreeSet<Prefix>, now: Timestamp) -> BTreeMap<Prefix, Below> {
         let mut below: BTreeMap<Prefix, Below> = places
             .iter()
-            .map(|place| (place.clone(), Below::default()))
+            .map(|place| {
+                let drawn = self.drawn.get(place);
+                let below = Below {
+                    drawn,
+                    ..Below::default()
+                };
+                (place.clone(), below)
+            })
             .collect();
         let levels: BTreeSet<Locality> = places.iter().map(Prefix::level).collect();
         let mut above = |path: &TopologyPath, add: &mut dyn FnMut(&mut Below)| {
@@ -121,11 +132,9 @@ impl State {
             let gone = node.fleet.state == NodeState::Retired;
             let sku = self.settings.skus.get(&node.fleet.sku).filter(|_| !gone);
             let installed = sku.map_or(0, |sku| sku.envelope(sku.gpus).0);
-            let drawn = node.health.as_ref().map_or(0, |health| health.power().0);
             above(&node.fleet.path, &mut |below| {
                 below.nodes += u32::from(!gone);
                 below.installed_mw += installed;
-                below.drawn_mw += drawn;
             });
         }
         for lease in self
@@ -223,7 +232,9 @@ fn view(prefix: Prefix, record: Option<&PowerRecord>, below: &Below, now: Timest
         booked_watts: booked,
         booked_max_watts: booked_max,
         booked_max_at,
-        drawn_watts: below.drawn_mw / 1000,
+        drawn_watts: below.drawn.mw / 1000,
+        stale_watts: below.drawn.stale_mw / 1000,
+        nodes_reporting: below.drawn.nodes,
         over: over(steps, &below.booked, now),
         by: record.map(|record| record.by),
         at: record.map(|record| record.at),
