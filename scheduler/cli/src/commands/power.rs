@@ -89,11 +89,11 @@ fn drawn(view: &PowerView) -> String {
     format!("{}{stale}", watts(view.drawn_watts))
 }
 
-/// What is drawn of the budget, or of what leases may draw where there is none, in percent.
+/// What is drawn of the budget, or of all that is installed where there is none, in percent.
 fn share(view: &PowerView) -> String {
     let of = match view.budget_watts {
         Some(budget) => budget,
-        None => view.booked_watts,
+        None => view.installed_watts,
     };
     match of {
         0 => String::new(),

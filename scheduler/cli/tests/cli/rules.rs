@@ -195,12 +195,20 @@ async fn a_budget_is_typed_with_units_and_warns_where_it_is_below_what_is_booked
 
 #[tokio::test]
 async fn power_is_shown_for_all_places_or_one() {
+    // Where there is no budget the share is of what is installed.
+    let mut unlimited = place(Value::Null);
+    unlimited["prefix"] = json!("hall-b");
+    unlimited["budget_watts"] = Value::Null;
+    unlimited["next"] = Value::Null;
+    unlimited["stale_watts"] = json!(0);
+    unlimited["nodes_reporting"] = json!(64);
     let list = json!({"apiVersion": "v1", "kind": "PowerList", "index": 9,
-        "items": [place(Value::Null)]});
+        "items": [place(Value::Null), unlimited]});
     let server = Server::saying(200, list.to_string());
     insta::assert_snapshot!(server.run("power show").await.out, @"
-    PLACE   BUDGET    BOOKED    PEAK      AT                 INSTALLED  DRAWN     SHARE  NODES  NEXT
-    hall-a  420.0 kW  102.0 kW  510.0 kW  2026-11-22T12:00Z  652.8 kW   80.4 kW*  19%    64     unlimited from 2026-12-02T06:00Z
+    PLACE   BUDGET     BOOKED    PEAK      AT                 INSTALLED  DRAWN     SHARE  NODES  NEXT
+    hall-a  420.0 kW   102.0 kW  510.0 kW  2026-11-22T12:00Z  652.8 kW   80.4 kW*  19%    64     unlimited from 2026-12-02T06:00Z
+    hall-b  unlimited  102.0 kW  510.0 kW  2026-11-22T12:00Z  652.8 kW   80.4 kW   12%    64     -
     * hall-a: 1200 W of it said by agents that are silent; 4 nodes have not said what they draw
     ");
     for (words, line) in [

@@ -17,6 +17,7 @@ mod earliest;
 mod fine;
 #[cfg(test)]
 mod fleet;
+#[cfg(test)]
 mod floors;
 #[cfg(test)]
 mod happenings;
