@@ -98,8 +98,12 @@ fn nothing_free(id: LeaseId, wish: &ReplaceNode, why: &Explanation) -> Problem {
         [] => String::new(),
         some => format!(" ({})", some.join(", ")),
     };
+    let first = match why.earliest {
+        Some(at) => format!("; the first could be had at {at}"),
+        None => String::new(),
+    };
     let detail = format!(
-        "nothing that lease {id} may have is free in the place of {}: of {} nodes none fits{ruled_out}",
+        "nothing that lease {id} may have is free in the place of {}: of {} nodes none fits{ruled_out}{first}",
         wish.node, why.evaluated
     );
     Problem::new(ProblemCode::Booked, detail)

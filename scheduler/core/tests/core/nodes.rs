@@ -188,6 +188,25 @@ fn a_replaced_node_hands_its_rank_on_and_nobody_elses_changes() {
 }
 
 #[test]
+fn a_refusal_of_another_node_says_when_the_first_could_be_had() {
+    let mut cell = Cell::of(2);
+    let mut long = wish(nodes(1));
+    long.length = Some(minutes(600));
+    let id = active(&mut cell, long, 0..2);
+    let other = active(&mut cell, wish(nodes(1)), 0..2);
+    let one = cell.record(id).nodes().next().unwrap();
+    let refused = cell.ask(replace(id, one.as_usize())).unwrap_err();
+    let free = cell.record(other).access_end.unwrap();
+    let said = refused.detail.split("the first could be had at ").nth(1);
+    let said: leasehold_common::time::Timestamp = said.unwrap().parse().unwrap();
+    assert!(said >= free && said <= free + minutes(10), "{said}, {free}");
+    // At that time it can.
+    cell.pass(said.since(cell.now));
+    cell.agents_answer(0..2);
+    cell.ask(replace(id, one.as_usize())).unwrap();
+}
+
+#[test]
 fn a_replacement_stays_within_what_the_lease_was_asked_for() {
     let mut cell = Cell::of(8);
     let mut close = wish(nodes(4));

@@ -5,6 +5,7 @@
 //! [`Score`](super::Score) by which leases are placed.
 
 use super::ask::Ask;
+use super::hope::first_fit;
 use super::limits::Limits;
 use super::score::{Podium, Score};
 use super::shrink::{Gang, domain, is_sound};
@@ -36,7 +37,8 @@ pub fn spare_for(cell: &Cell, gang: Gang<'_>, out: NodeIndex) -> Option<NodeInde
 /// The request says what is asked of the node: whose it will be, from when and until when, and how
 /// close together the lease must be. The plan names one node, a spare of the lease or a free one; a
 /// node that the cell lets nobody on is never chosen. What the lease has of `out` must not be booked
-/// while this is asked, so that its watts can be the other's.
+/// while this is asked, so that its watts can be the other's. Where none can be had now, the wait says
+/// when the first could: by itself, whatever the policy and the power above would say of it then.
 pub fn replace(
     cell: &Cell,
     request: &Request,
@@ -85,9 +87,23 @@ pub fn replace(
             );
             return decision;
         }
-        last = Some(survey.tally.explanation(Outcome::Wait));
+        let others = survey.seats.iter().map(|seat| seat.index);
+        let others = others.filter(|node| *node != out && !gang.nodes.contains(*node));
+        last = Some((
+            survey.tally.explanation(Outcome::Wait),
+            others.collect::<Vec<_>>(),
+        ));
     }
-    waits(last.unwrap_or_else(|| tally::uncounted(Outcome::Wait)))
+    // The last that was looked at is the widest.
+    let Some((mut why, others)) = last else {
+        return waits(tally::uncounted(Outcome::Wait));
+    };
+    let one = Request {
+        shape: Shape::nodes(1),
+        ..request.clone()
+    };
+    why.earliest = first_fit(cell, &one, policy, now, others);
+    waits(why)
 }
 
 /// The unit around a node that is looked at next; absent beyond what the lease allows.
