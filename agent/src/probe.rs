@@ -96,11 +96,14 @@ pub async fn probe(
     deadline: Duration,
 ) -> Result<Probe, ProbeError> {
     let mut reader = Reader::new(driver, deadline);
+    let overdue = DriverError::Overdue {
+        deadline_ms: deadline.as_millis(),
+    };
     let Inventory {
         facts,
         gpus,
         unidentified,
-    } = reader.inventory().await?;
+    } = reader.inventory(deadline).await.ok_or(overdue)??;
     if facts.count == 0 {
         let driver = facts.driver.unwrap_or_else(|| "of unknown version".into());
         return Err(ProbeError::NoGpu { driver });

@@ -65,6 +65,9 @@ pub async fn run(sampler: Sampler, look_now: Arc<Notify>, looks: mpsc::Sender<Lo
         counts,
     } = sampler;
     let mut reader = Reader::new(driver, deadline.std()).counted(counts.calls);
+    // Until a GPU that hangs is overdue the others wait for it so long in each round, and as long again where
+    // it is asked who it is.
+    let patience = poll.min(deadline).std() / 4;
     // Every GPU that was ever seen: one that has fallen off the bus is still asked about.
     let mut known: BTreeSet<GpuUuid> = BTreeSet::new();
     let mut next_inventory = Instant::now();
@@ -83,17 +86,21 @@ pub async fn run(sampler: Sampler, look_now: Arc<Notify>, looks: mpsc::Sender<Lo
             // The host takes milliseconds to be read, and whoever scrapes or writes is not to wait for that.
             let host = Arc::clone(&host);
             let facts = tokio::task::spawn_blocking(move || host.facts());
-            let inventory = reader.inventory().await;
+            let patience = if known.is_empty() {
+                deadline.std()
+            } else {
+                patience
+            };
+            let inventory = reader.inventory(patience).await;
             let facts = facts.await.expect("reading the host does not panic");
-            (Some(inventory), facts.ok())
+            (inventory, facts.ok())
         } else {
             (None, None)
         };
         if let Some(Ok(inventory)) = &inventory {
             known.extend(inventory.gpus.iter().map(|gpu| gpu.uuid.clone()));
         }
-        let patience = poll.min(deadline);
-        let samples = reader.samples(known.iter(), patience.std()).await;
+        let samples = reader.samples(known.iter(), patience).await;
         counts.readings.took(&samples, std::time::Instant::now());
         if let Some(inventory) = &inventory {
             let whole = inventory

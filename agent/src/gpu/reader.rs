@@ -48,46 +48,52 @@ impl Reader {
         self
     }
 
-    /// What there is. A GPU that does not answer is named among those that could not be identified.
+    /// What there is, as far as it is known after `patience`: absent while somebody is still waited for.
+    /// A GPU that has not answered by its deadline is named among those that could not be identified.
     ///
     /// # Errors
     /// A driver that is not there or does not answer.
-    pub async fn inventory(&mut self) -> Result<Inventory, DriverError> {
+    pub async fn inventory(
+        &mut self,
+        patience: Duration,
+    ) -> Option<Result<Inventory, DriverError>> {
         let overdue = DriverError::Overdue {
             deadline_ms: self.deadline.as_millis(),
         };
         let driver = Arc::clone(&self.driver);
         self.facts
             .start((), driver.may_hang(), move || driver.facts());
-        let mut answers = self.facts.collect(self.deadline, self.deadline).await;
-        let facts = match answers.remove(&()) {
-            Some(Answer::Given(facts)) => facts.inspect_err(|_| {
+        let mut answers = self.facts.collect(patience, self.deadline).await;
+        let facts = match answers.remove(&())? {
+            Answer::Given(Ok(facts)) => facts,
+            Answer::Given(Err(e)) => {
                 self.counts.failed.inc();
-            })?,
-            Some(Answer::Overdue) | None => return Err(overdue),
+                return Some(Err(e));
+            }
+            Answer::Overdue => return Some(Err(overdue)),
         };
         for index in 0..facts.count {
             let driver = Arc::clone(&self.driver);
             self.identities
                 .start(index, driver.may_hang(), move || driver.identify(index));
         }
-        let mut answers = self.identities.collect(self.deadline, self.deadline).await;
+        let mut answers = self.identities.collect(patience, self.deadline).await;
         let (mut gpus, mut unidentified) = (Vec::new(), Vec::new());
         for index in 0..facts.count {
-            match answers.remove(&index) {
-                Some(Answer::Given(Ok(gpu))) => gpus.push(gpu),
-                Some(Answer::Given(Err(e))) => {
+            match answers.remove(&index)? {
+                Answer::Given(Ok(gpu)) => gpus.push(gpu),
+                Answer::Given(Err(e)) => {
                     self.counts.failed.inc();
                     unidentified.push((index, e));
                 }
-                Some(Answer::Overdue) | None => unidentified.push((index, overdue.clone())),
+                Answer::Overdue => unidentified.push((index, overdue.clone())),
             }
         }
-        Ok(Inventory {
+        Some(Ok(Inventory {
             facts,
             gpus,
             unidentified,
-        })
+        }))
     }
 
     /// A reading of each of these GPUs, as far as they are in after `patience`. One that is still
@@ -181,7 +187,8 @@ impl<K: Ord + Clone, T: Send + 'static> Calls<K, T> {
     }
 
     /// Waits up to `patience` for the calls in flight. Those that are older than `deadline` stay in
-    /// flight and are said to be overdue.
+    /// flight and are said to be overdue; from then on nobody waits for them, and they cost the
+    /// others no time.
     async fn collect(&mut self, patience: Duration, deadline: Duration) -> BTreeMap<K, Answer<T>> {
         let until = tokio::time::Instant::now() + patience;
         let mut answers = BTreeMap::new();
@@ -193,6 +200,7 @@ impl<K: Ord + Clone, T: Send + 'static> Calls<K, T> {
             let answer = match call.answer.try_recv() {
                 Ok(answer) => Some(Ok(answer)),
                 Err(TryRecvError::Closed) => Some(Err(())),
+                Err(TryRecvError::Empty) if call.is_overdue => None,
                 Err(TryRecvError::Empty) => tokio::time::timeout_at(until, &mut call.answer)
                     .await
                     .ok()

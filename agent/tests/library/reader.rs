@@ -14,7 +14,7 @@ use nvml_sim::{install, state_path};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Long for a call that answers at once, on a machine that is busy.
@@ -53,7 +53,8 @@ impl Rig {
     }
 
     async fn inventory(&mut self) -> Inventory {
-        self.reader.inventory().await.unwrap()
+        let inventory = self.reader.inventory(self.deadline).await;
+        inventory.expect("the deadline was waited for").unwrap()
     }
 
     async fn samples(&mut self, gpus: &[GpuUuid]) -> BTreeMap<GpuUuid, GpuSample> {
@@ -162,22 +163,27 @@ async fn a_hung_gpu_costs_its_own_verdict_and_comes_back() {
         };
         assert_eq!(samples[gpu].contact, expected, "{index}");
     }
-    // Its call is still out. The others are not kept waiting by it, and no second one is made.
-    let samples = rig
-        .reader
-        .samples(gpus.iter(), Duration::from_millis(1))
-        .await;
+    // Its call is still out. The others are not kept waiting by it, however patient one is, nor is who asks
+    // what there is; and no second call is made.
+    let begin = Instant::now();
+    let samples = rig.reader.samples(gpus.iter(), DEADLINE).await;
     assert_eq!(samples[&gpus[4]].contact, Contact::Unresponsive);
+    assert!(begin.elapsed() < DEADLINE, "{:?}", begin.elapsed());
+    let patience = Duration::from_millis(1);
+    while rig.reader.inventory(patience).await.is_none() {
+        assert!(begin.elapsed() < DEADLINE, "nothing is known of the others");
+    }
 
     rig.then(Change::SetHung {
         gpu: Slot(4),
         hung: false,
     });
     // The late answer is one from the time before; then it is read anew.
-    let mut tries = 0;
+    let begin = Instant::now();
+    let mut rounds = tokio::time::interval(Duration::from_millis(10));
     while rig.samples(&gpus).await[&gpus[4]].contact != Contact::Answered {
-        tries += 1;
-        assert!(tries < 5, "the GPU does not come back");
+        assert!(begin.elapsed() < DEADLINE, "the GPU does not come back");
+        rounds.tick().await;
     }
 }
 
@@ -188,7 +194,7 @@ async fn a_driver_that_goes_and_comes_is_found_again() {
     rig.then(Change::FailDriver {
         fault: Fault::DriverNotLoaded,
     });
-    let gone = rig.reader.inventory().await.unwrap_err();
+    let gone = rig.reader.inventory(DEADLINE).await.unwrap().unwrap_err();
     assert!(matches!(gone, DriverError::NoDriver { .. }), "{gone}");
     assert_eq!(
         rig.samples(&gpus).await[&gpus[0]].contact,
