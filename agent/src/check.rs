@@ -3,7 +3,7 @@
 //! Made for a prolog or a cron job: it reads once, as `probe` does, and judges as the agent does.
 
 use crate::probe::{Probe, ProbeError};
-use leasehold_common::node::{HealthReason, Verdict};
+use leasehold_common::node::{Finding, HealthReason, Verdict};
 use std::fmt;
 
 /// What came out, worst last.
@@ -45,31 +45,43 @@ pub struct Check {
 }
 
 impl Check {
-    /// Of one reading, on a host that should have so many GPUs, where that is known.
-    pub fn of(probed: &Result<Probe, ProbeError>, expected: Option<u32>) -> Self {
+    /// Of one reading, on a host that should have so many GPUs, where that is known. What is ignored is held
+    /// against nobody.
+    pub fn of(
+        probed: &Result<Probe, ProbeError>,
+        expected: Option<u32>,
+        ignored: &[HealthReason],
+    ) -> Self {
         let mut check = Self {
             grade: Grade::Fine,
             lines: Vec::new(),
         };
         match probed {
-            Ok(probe) => check.judge(probe, expected),
+            Ok(probe) => check.judge(probe, expected, ignored),
             Err(e) => check.find(Grade::Unfit, format!("node: {e}")),
         }
         check
     }
 
-    fn judge(&mut self, probe: &Probe, expected: Option<u32>) {
+    fn judge(&mut self, probe: &Probe, expected: Option<u32>, ignored: &[HealthReason]) {
         let found = probe.count();
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             let line = format!("node: the driver finds {found} GPUs, {expected} are expected");
             self.find(Grade::Unfit, line);
+        }
+        let counts = |finding: &Finding| !ignored.contains(&finding.reason);
+        for (verdict, finding) in probe.node().filter(|(_, finding)| counts(finding)) {
+            let (reason, evidence) = (&finding.reason, &finding.evidence);
+            let line = format!("node: {verdict}: {reason}: {evidence}");
+            self.find(Grade::of(verdict), line);
         }
         for (index, error) in probe.unidentified() {
             self.find(Grade::Unfit, format!("gpu {index}: {error}"));
         }
         for (index, uuid, verdict, reasons) in probe.verdicts() {
             let grade = Grade::of(verdict);
-            if grade > Grade::Fine {
+            let is_ignored = reasons.iter().all(|reason| ignored.contains(reason));
+            if grade > Grade::Fine && !is_ignored {
                 let reasons: Vec<&str> = reasons.iter().map(HealthReason::as_str).collect();
                 let line = format!("gpu {index} {uuid}: {verdict}: {}", reasons.join(", "));
                 self.find(grade, line);

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use leasehold_agent::clock::SystemClock;
+use leasehold_agent::clock::{Clock as _, SystemClock};
 use leasehold_agent::gpu::nvml::{LIBRARY, NvmlDriver};
 use leasehold_agent::host::LinuxHost;
 use leasehold_agent::kernel_log::LogSource;
@@ -12,6 +12,7 @@ use leasehold_agent::settings::Settings;
 use leasehold_agent::store_channel::StoreChannel;
 use leasehold_agent::{Progress, Surroundings, opening};
 use leasehold_common::ids::NodeName;
+use leasehold_common::node::HealthReason;
 use leasehold_common::time::Span;
 use leasehold_daemon::metrics::{MetricsSettings, Server};
 use leasehold_daemon::settings::Layers;
@@ -79,9 +80,22 @@ struct Check {
     /// How many GPUs there should be; otherwise as many as the driver finds.
     #[arg(long, value_name = "N")]
     gpus: Option<u32>,
+    /// A finding that is held against nobody, such as ClockUnsynchronised. Can be given again.
+    #[arg(long, value_name = "REASON", value_parser = known_reason)]
+    ignore: Vec<HealthReason>,
     /// How long one call to the driver may take.
     #[arg(long, value_name = "TIME", default_value = "5s")]
     timeout: Span,
+}
+
+/// One of the reasons that this version has; another would be ignored in vain.
+fn known_reason(text: &str) -> Result<HealthReason, String> {
+    let known = || HealthReason::ALL.iter();
+    let found = known().find(|reason| reason.as_str() == text);
+    found.cloned().ok_or_else(|| {
+        let all: Vec<&str> = known().map(HealthReason::as_str).collect();
+        format!("allowed is one of {}", all.join(", "))
+    })
 }
 
 #[derive(Debug, Args)]
@@ -141,15 +155,15 @@ const fn success((): ()) -> ExitCode {
 
 async fn print_check(args: &Check) -> ExitCode {
     let driver = Arc::new(NvmlDriver::new(&args.nvml));
-    let probed = probe(driver, &LinuxHost, args.timeout.std()).await;
-    let check = leasehold_agent::check::Check::of(&probed, args.gpus);
+    let probed = probe(driver, &LinuxHost, args.timeout.std(), SystemClock.now()).await;
+    let check = leasehold_agent::check::Check::of(&probed, args.gpus, &args.ignore);
     print!("{check}");
     ExitCode::from(check.grade.code())
 }
 
 async fn print_probe(args: &Probe) -> anyhow::Result<()> {
     let driver = Arc::new(NvmlDriver::new(&args.nvml));
-    let reading = probe(driver, &LinuxHost, args.timeout.std()).await?;
+    let reading = probe(driver, &LinuxHost, args.timeout.std(), SystemClock.now()).await?;
     match args.output {
         Output::Table => print!("{}", reading.table()),
         Output::Json => println!("{}", serde_json::to_string_pretty(&reading)?),

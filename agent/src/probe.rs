@@ -2,14 +2,17 @@
 
 use crate::gpu::reader::Reader;
 use crate::gpu::{DriverError, GpuDriver, Inventory};
-use crate::host::{Host, HostFacts};
+use crate::host::{Host, HostFacts, HostLook};
+use leasehold_agent_core::node_health::{self, DriverContact, NodeFacts};
 use leasehold_agent_core::sample::{GpuSample, RemappedRows};
 use leasehold_agent_core::verdict::{Rules, judge};
 use leasehold_common::ids::GpuUuid;
-use leasehold_common::node::{CpuInfo, GpuInfo, HealthReason, Reading, Verdict};
+use leasehold_common::node::{CpuInfo, Finding, GpuInfo, HealthReason, Reading, Verdict};
+use leasehold_common::time::Timestamp;
 use leasehold_common::units::{Bytes, MilliWatts};
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +40,8 @@ impl From<DriverError> for ProbeError {
     fn from(e: DriverError) -> Self {
         match e {
             DriverError::NoLibrary { .. } => Self::NoLibrary(e),
-            DriverError::NoDriver { .. }
+            DriverError::Mismatch { .. }
+            | DriverError::NoDriver { .. }
             | DriverError::Failed { .. }
             | DriverError::Overdue { .. } => Self::Driver(e),
         }
@@ -52,6 +56,8 @@ pub struct Probe {
     kind: &'static str,
     host: ProbedHost,
     driver: ProbedDriver,
+    /// What was found on the node itself, worst first.
+    node: Vec<FoundOnNode>,
     gpus: Vec<ProbedGpu>,
     /// GPUs that the driver counts and nobody can identify.
     unidentified: Vec<Unidentified>,
@@ -73,6 +79,13 @@ struct ProbedDriver {
 }
 
 #[derive(Debug, Serialize)]
+struct FoundOnNode {
+    verdict: Verdict,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+#[derive(Debug, Serialize)]
 struct ProbedGpu {
     info: GpuInfo,
     verdict: Verdict,
@@ -86,6 +99,9 @@ struct Unidentified {
     error: String,
 }
 
+/// The folders whose filesystems are looked at: the agent's, as installed, and the system's logs.
+const FOLDERS: [&str; 3] = ["/var/lib/leasehold", "/run/leasehold", "/var/log"];
+
 /// Takes the reading, giving each call `deadline`.
 ///
 /// # Errors
@@ -94,6 +110,7 @@ pub async fn probe(
     driver: Arc<dyn GpuDriver>,
     host: &dyn Host,
     deadline: Duration,
+    now: Timestamp,
 ) -> Result<Probe, ProbeError> {
     let mut reader = Reader::new(driver, deadline);
     let overdue = DriverError::Overdue {
@@ -111,6 +128,28 @@ pub async fn probe(
     let mut samples = reader
         .samples(gpus.iter().map(|gpu| &gpu.uuid), deadline)
         .await;
+    let HostLook {
+        pci_gpus,
+        switches,
+        fabric_manager,
+        clock,
+        disks,
+    } = host.look(&FOLDERS.map(PathBuf::from));
+    let node = NodeFacts {
+        driver: DriverContact::Answers,
+        pci_gpus,
+        nvml_gpus: Some(facts.count),
+        seen_gpus: 0,
+        switches,
+        fabric_manager,
+        clock,
+        disks,
+        switch_faults: None,
+    };
+    let node = node_health::judge(&node, Rules::built_in().node(), now)
+        .into_iter()
+        .map(|(verdict, finding)| FoundOnNode { verdict, finding })
+        .collect();
     let HostFacts {
         cpu,
         memory,
@@ -149,6 +188,7 @@ pub async fn probe(
             nvml: facts.nvml,
             count: facts.count,
         },
+        node,
         gpus,
         unidentified: unidentified
             .into_iter()
@@ -190,7 +230,13 @@ impl Probe {
         })
     }
 
-    /// As columns, for people.
+    /// What was found on the node itself, worst first.
+    pub fn node(&self) -> impl Iterator<Item = (Verdict, &Finding)> {
+        let all = self.node.iter();
+        all.map(|found| (found.verdict, &found.finding))
+    }
+
+    /// As columns, for people; below them what was found on the node itself.
     pub fn table(&self) -> String {
         let header = [
             "IDX",
@@ -231,6 +277,11 @@ impl Probe {
         }
         for gpu in &self.unidentified {
             writeln!(text, "gpu at index {}: {}", gpu.index, gpu.error)
+                .expect("a String takes what is written to it");
+        }
+        for FoundOnNode { verdict, finding } in &self.node {
+            let (reason, evidence) = (&finding.reason, &finding.evidence);
+            writeln!(text, "node {verdict}: {reason}: {evidence}")
                 .expect("a String takes what is written to it");
         }
         text

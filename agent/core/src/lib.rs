@@ -8,6 +8,8 @@
 //!   readings, XIDs, resets ─► verdict::health ─► publish::due ─► health/<node>, or silence
 //!                          └► meter           ─► GPU time and energy of each lease
 //!
+//!   driver, bus, clock, disks ─► node_health ─► findings of the node, beside those of its GPUs
+//!
 //!   bytes of the kernel's log ─► kernel_log ─► XIDs, each once, also where NVML saw it too
 //! ```
 //!
@@ -26,6 +28,7 @@ pub mod environment;
 pub mod grants;
 pub mod kernel_log;
 pub mod meter;
+pub mod node_health;
 pub mod publish;
 pub mod sample;
 pub mod verdict;

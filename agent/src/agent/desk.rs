@@ -11,6 +11,7 @@ use crate::gpu::{DriverError, Inventory};
 use crate::host::{Host, HostFacts};
 use crate::settings::NodeSettings;
 use leasehold_agent_core::grants::{Facts, GrantBook, Step, decide};
+use leasehold_agent_core::node_health::{NodeFacts, NodeState};
 use leasehold_agent_core::sample::{Contact, GpuSample};
 use leasehold_agent_core::verdict::{Event, GpuState, Observation, report};
 use leasehold_common::grant::{AckRecord, SealedGrant};
@@ -44,6 +45,9 @@ pub struct Desk {
     pub(super) memory: Memory,
     /// What the driver and the kernel have told by themselves.
     pub(super) told: Told,
+    /// The node as it was last seen, and what is made of it.
+    pub(super) node: NodeFacts,
+    pub(super) node_state: NodeState,
     /// Whether the driver was not to be used when it was last asked.
     driver_is_away: bool,
     /// What is wrong and is no GPU's fault, by where it comes from.
@@ -94,6 +98,8 @@ impl Desk {
             states: BTreeMap::new(),
             memory: Memory::new(health),
             told: Told::default(),
+            node: NodeFacts::default(),
+            node_state: NodeState::default(),
             driver_is_away: false,
             troubles,
             contact_lost: false,
@@ -145,7 +151,8 @@ impl Desk {
     /// Takes a look at the hardware.
     pub fn read(&mut self, look: Look) {
         self.notice_driver(&look);
-        if let Some(host) = look.host {
+        self.see_node(&look);
+        if let Some((host, _)) = look.host {
             let before = std::mem::replace(&mut self.facts, host);
             self.notice_boot(&before.boot_id, look.at);
         }
@@ -187,7 +194,11 @@ impl Desk {
             self.tell_all(&Event::DriverReload { at: look.at }, look.at);
         }
         match &look.inventory {
-            Some(Err(DriverError::NoLibrary { .. } | DriverError::NoDriver { .. })) => {
+            Some(Err(
+                DriverError::NoLibrary { .. }
+                | DriverError::Mismatch { .. }
+                | DriverError::NoDriver { .. },
+            )) => {
                 self.driver_is_away = true;
             }
             Some(Ok(_) | Err(DriverError::Failed { .. } | DriverError::Overdue { .. })) | None => {}

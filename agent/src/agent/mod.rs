@@ -13,6 +13,7 @@
 mod desk;
 mod listener;
 mod memory;
+mod node;
 mod outbox;
 mod sampler;
 mod say;
@@ -118,6 +119,7 @@ pub async fn run(
     let sampler = Sampler {
         driver: Arc::clone(&with.driver),
         host: Arc::clone(&with.host),
+        folders: node::folders(settings.state_dir.clone(), settings.run_dir.clone()),
         clock: Arc::clone(&with.clock),
         poll: settings.poll,
         deadline: settings.deadline,

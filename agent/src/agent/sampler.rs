@@ -3,12 +3,13 @@
 use crate::clock::Clock;
 use crate::gpu::reader::Reader;
 use crate::gpu::{DriverError, GpuDriver, Inventory};
-use crate::host::{Host, HostFacts};
+use crate::host::{Host, HostError, HostFacts, HostLook};
 use crate::metrics::Counts;
 use leasehold_agent_core::sample::{Contact, GpuSample};
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -32,7 +33,7 @@ pub struct Look {
     /// What there is, where that was looked at this time.
     pub inventory: Option<Result<Inventory, DriverError>>,
     /// The host, looked at together with that.
-    pub host: Option<HostFacts>,
+    pub host: Option<(HostFacts, HostLook)>,
     /// The GPUs that answered, or did not in time.
     pub samples: BTreeMap<GpuUuid, GpuSample>,
 }
@@ -44,6 +45,8 @@ pub struct Sampler {
     pub driver: Arc<dyn GpuDriver>,
     /// The host that is asked with it.
     pub host: Arc<dyn Host>,
+    /// The folders whose filesystems are looked at.
+    pub folders: Vec<PathBuf>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// How often.
@@ -59,6 +62,7 @@ pub async fn run(sampler: Sampler, look_now: Arc<Notify>, looks: mpsc::Sender<Lo
     let Sampler {
         driver,
         host,
+        folders,
         clock,
         poll,
         deadline,
@@ -85,7 +89,11 @@ pub async fn run(sampler: Sampler, look_now: Arc<Notify>, looks: mpsc::Sender<Lo
         let (inventory, facts) = if Instant::now() >= next_inventory {
             // The host takes milliseconds to be read, and whoever scrapes or writes is not to wait for that.
             let host = Arc::clone(&host);
-            let facts = tokio::task::spawn_blocking(move || host.facts());
+            let folders = folders.clone();
+            let facts = tokio::task::spawn_blocking(move || {
+                let facts = host.facts()?;
+                Ok::<_, HostError>((facts, host.look(&folders)))
+            });
             let patience = if known.is_empty() {
                 deadline.std()
             } else {

@@ -77,7 +77,7 @@ impl Desk {
             at: now,
             gpus: self.health.clone(),
             trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
-            findings: self.told.findings().collect(),
+            findings: self.node_state.findings(),
             unknown: Unknown::default(),
         }
     }

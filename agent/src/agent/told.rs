@@ -17,9 +17,9 @@ use leasehold_agent_core::kernel_log::{
     GpuMessage, MigInstance, PciAddress, SXid, Seen, Severity, WINDOW, Witness, XidIncidents,
     XidSighting,
 };
+use leasehold_agent_core::node_health::SwitchFault;
 use leasehold_agent_core::verdict::{Event, Instance, Observation, Xid};
 use leasehold_common::ids::{AccountName, GpuUuid};
-use leasehold_common::node::{Action, Finding, HealthReason};
 use leasehold_common::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -41,7 +41,9 @@ pub(super) struct Told {
     /// The last record of the kernel's log that was taken.
     pub(super) kernel_seq: Option<u64>,
     /// Switches that have reported a fatal error in this boot.
-    switches: BTreeMap<PciAddress, (Timestamp, SXid)>,
+    switches: BTreeMap<PciAddress, SXid>,
+    /// Whether the kernel's log was ever caught up with.
+    follows_kernel: bool,
 }
 
 impl Default for Told {
@@ -52,25 +54,23 @@ impl Default for Told {
             waiting: VecDeque::new(),
             kernel_seq: None,
             switches: BTreeMap::new(),
+            follows_kernel: false,
         }
     }
 }
 
 impl Told {
-    /// What was found on the switches.
-    pub(super) fn findings(&self) -> impl Iterator<Item = Finding> {
-        self.switches.values().map(|(since, sxid)| Finding {
-            reason: HealthReason::SwitchFault,
-            since: *since,
-            evidence: sxid.to_string(),
-            action: Action::RebootNode,
-        })
+    /// Fatal errors of switches in this boot; absent where the kernel's log is not followed.
+    pub(super) fn switch_faults(&self) -> Option<Vec<SwitchFault>> {
+        let faults = self.switches.values().cloned().map(SwitchFault);
+        self.follows_kernel.then(|| faults.collect())
     }
 
     /// Another boot: the switches were set up anew, and the kernel counts from the beginning.
     pub(super) fn reboot(&mut self) {
         *self = Self {
             places: std::mem::take(&mut self.places),
+            follows_kernel: self.follows_kernel,
             ..Self::default()
         };
     }
@@ -147,6 +147,8 @@ impl Desk {
             KernelNews::CaughtUp { records } => {
                 tracing::info!(records, "the kernel's log is followed");
                 self.troubles.remove("kernel_log");
+                self.told.follows_kernel = true;
+                self.judge_node(now);
             }
             KernelNews::Lost { records, backlog } => {
                 if !backlog {
@@ -183,8 +185,8 @@ impl Desk {
             GpuMessage::SXid(sxid) => match sxid.severity {
                 Some(Severity::Fatal) => {
                     tracing::error!(%sxid, "an NVSwitch has reported a fatal error");
-                    let first = (at, sxid);
-                    self.told.switches.entry(first.1.pci).or_insert(first);
+                    self.told.switches.entry(sxid.pci).or_insert(sxid);
+                    self.judge_node(now);
                 }
                 Some(Severity::NonFatal) => {
                     tracing::warn!(%sxid, "an NVSwitch has reported an error");

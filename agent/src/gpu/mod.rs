@@ -49,6 +49,15 @@ pub enum DriverError {
         /// The loader's words.
         detail: String,
     },
+    /// Library and kernel module are of different versions: the driver was updated underneath
+    /// (`NVML_ERROR_LIB_RM_VERSION_MISMATCH`, 18).
+    #[error("{library} is of another version than the kernel module: {detail}")]
+    Mismatch {
+        /// The library as named.
+        library: String,
+        /// NVML's words.
+        detail: String,
+    },
     /// The library is there and the kernel module is not usable.
     #[error("{library} finds no usable driver: {detail}")]
     NoDriver {

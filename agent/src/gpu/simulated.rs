@@ -115,9 +115,12 @@ pub struct SimulatedDriver(pub Arc<SimulatedNode>);
 impl GpuDriver for SimulatedDriver {
     fn facts(&self) -> Result<DriverFacts, DriverError> {
         self.0.look(|node| {
-            let no_driver = |fault: Fault| DriverError::NoDriver {
-                library: "simulated node".to_owned(),
-                detail: fault.to_string(),
+            let no_driver = |fault: Fault| {
+                let (library, detail) = ("simulated node".to_owned(), fault.to_string());
+                match fault {
+                    Fault::LibRmVersionMismatch => DriverError::Mismatch { library, detail },
+                    _ => DriverError::NoDriver { library, detail },
+                }
             };
             let count = node.counted().map_err(no_driver)?.count();
             let driver = node.driver_version().map_err(no_driver)?.to_owned();

@@ -4,7 +4,7 @@ use crate::rig::{Rig, until};
 use leasehold_agent::kernel_log::{LogFrom, LogSource};
 use leasehold_common::node::{Action, GpuHealth, HealthReason, Verdict};
 use leasehold_common::time::{Span, Timestamp};
-use leasehold_gpu_sim::{Change, Slot};
+use leasehold_gpu_sim::{Change, Fault, Slot};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -208,6 +208,40 @@ async fn a_switch_that_fails_is_the_nodes_and_no_gpus() {
             .values()
             .all(|gpu| gpu.verdict == Verdict::Healthy)
     );
+}
+
+#[tokio::test]
+async fn a_driver_that_was_updated_underneath_is_the_nodes_and_ends_with_a_reboot() {
+    let rig = Rig::running().await;
+    gpu_with(&rig, 0, "gpu 0 is read", |_| true).await;
+    rig.apply(&Change::FailDriver {
+        fault: Fault::LibRmVersionMismatch,
+    });
+    // Nobody looks at the driver while its GPUs answer; all of them stop to.
+    let report = until("the node has a finding", async || {
+        rig.health()
+            .await
+            .filter(|health| !health.findings.is_empty())
+    })
+    .await;
+    let [found] = &report.findings[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(found.reason, HealthReason::DriverMismatch);
+    assert_eq!(found.action, Action::RebootNode);
+
+    rig.apply(&Change::HealDriver);
+    rig.apply(&Change::Reboot);
+    until("the node is in order", async || {
+        rig.health()
+            .await
+            .filter(|health| health.findings.is_empty())
+    })
+    .await;
+    gpu_with(&rig, 0, "gpu 0 is healthy", |gpu| {
+        gpu.verdict == Verdict::Healthy
+    })
+    .await;
 }
 
 #[tokio::test]

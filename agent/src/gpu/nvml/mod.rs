@@ -108,6 +108,10 @@ impl NvmlDriver {
                     library,
                     detail: e.to_string(),
                 },
+                NvmlError::LibRmVersionMismatch => DriverError::Mismatch {
+                    library,
+                    detail: NvmlError::LibRmVersionMismatch.to_string(),
+                },
                 e if is_about_the_driver(&e) => DriverError::NoDriver {
                     library,
                     detail: e.to_string(),

@@ -8,6 +8,7 @@ use leasehold_common::node::{Action, HealthReason, Verdict};
 use leasehold_common::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod node;
 mod xid;
 
 const LONGEST: Span = Span::from_hours(24 * 90);
@@ -32,6 +33,7 @@ pub fn check(file: file::File, catalogue: &[Entry]) -> Result<Rules, RulesError>
     let same = span("same", file.repeat.same.as_deref(), &mut mistakes);
     let xids = xid::check(&file.xid, catalogue, &mut mistakes);
     let nvlink5 = check_nvlink5(&file.nvlink5, &mut mistakes);
+    let node = node::check(&file.node, &mut mistakes);
     let made = || {
         let xids = xids?;
         Some(Rules {
@@ -44,6 +46,7 @@ pub fn check(file: file::File, catalogue: &[Entry]) -> Result<Rules, RulesError>
             unknown: xids.unknown,
             nvlink5,
             decoded: xids.decoded,
+            node: node?,
         })
     };
     let made = made();

@@ -12,6 +12,7 @@ pub struct File {
     pub xid: Xid,
     #[serde(default)]
     pub nvlink5: Vec<NvLink5>,
+    pub node: BTreeMap<String, Node>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,4 +124,15 @@ pub struct NvLink5 {
     pub fatal: Vec<u32>,
     #[serde(default)]
     pub ignore: Vec<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    pub unit: Option<String>,
+    pub at_least: Option<i64>,
+    pub hold: Option<String>,
+    pub clear: Option<String>,
+    pub verdict: Option<String>,
+    pub action: Option<String>,
 }

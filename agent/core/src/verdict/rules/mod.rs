@@ -11,6 +11,7 @@ mod mistakes;
 pub use mistakes::{RuleMistake, RulesError};
 
 use super::signal::Signal;
+use crate::node_health::NodeRules;
 use leasehold_common::node::{Action, HealthReason, Verdict};
 use leasehold_common::time::Span;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,8 @@ pub struct Rules {
     pub(super) nvlink5: Vec<Decode>,
     /// The effects of policies `check` and `reset-gpu` on the fabric, for what NVLink 5 decodes to.
     pub(super) decoded: (Effect, Effect),
+    /// What is made of the node itself.
+    pub(super) node: NodeRules,
 }
 
 /// Something that was done to a GPU.
@@ -192,7 +195,13 @@ impl Rules {
         for rule in &mut rules.rules {
             rule.hold = Span::ZERO;
         }
+        rules.node = rules.node.at_once();
         rules
+    }
+
+    /// Those about the node itself.
+    pub const fn node(&self) -> &NodeRules {
+        &self.node
     }
 
     /// What an XID means.

@@ -56,6 +56,50 @@ fn every_reason_and_every_action_is_explained_to_operators() {
 }
 
 #[test]
+fn every_finding_about_a_node_is_explained_to_operators() {
+    const DOCUMENT: &str = include_str!("../../../../../common/docs/operations.md");
+    for (signal, rule) in Rules::built_in().node().each() {
+        let (reason, verdict, action) = (signal.reason(), rule.verdict, rule.action);
+        let row = format!("\n| `{reason}` | `{verdict}` | `{action}` |");
+        assert!(DOCUMENT.contains(&row), "there is no row {row:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_rule_about_a_node_is_said() {
+    let wrong = [
+        (
+            "[node.gpu-count]",
+            "[node.gpu-cuont]",
+            "node is \"gpu-cuont\"",
+        ),
+        (
+            "at_least = 95",
+            "at_least = 101",
+            "node.disk-full: at_least is 101; allowed: 1 to 100",
+        ),
+        (
+            "unit = \"ms\"",
+            "unit = \"s\"",
+            "node.clock-unsynchronised: unit is \"s\"",
+        ),
+        (
+            "[node.driver-mismatch]",
+            "[node.driver-mismatch]\nat_least = 1",
+            "node.driver-mismatch: at_least is 1; allowed: none",
+        ),
+    ];
+    for (old, new, words) in wrong {
+        let found = mistakes(old, new);
+        let said = found.iter().any(|m| m.to_string().starts_with(words));
+        assert!(said, "{words:?} is not in {found:?}");
+    }
+    let missing = mistakes("[node.gpu-count]", "[node.gpu-cuont]");
+    let missing = missing.iter().any(|m| m.field == "node.gpu-count");
+    assert!(missing, "a rule that is left out is told");
+}
+
+#[test]
 fn a_threshold_of_ones_own_decides() {
     let rules = with("at_most = 0\nhold = \"5s\"", "at_most = 10\nhold = \"0s\"").unwrap();
     let warm = GpuSample {

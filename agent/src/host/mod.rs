@@ -1,8 +1,14 @@
-//! The host: its CPUs, memory, kernel and boot, and the names of processes.
+//! The host: its CPUs, memory, kernel and boot, the names of processes, and what can be wrong with it.
+
+mod bus;
+mod clock;
+mod disks;
 
 use crate::gpu::simulated::SimulatedNode;
+use leasehold_agent_core::node_health::{ClockFacts, DiskFill};
 use leasehold_common::node::CpuInfo;
 use leasehold_common::units::Bytes;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs, io};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -18,6 +24,21 @@ pub struct HostFacts {
     pub kernel: String,
     /// The kernel's boot id: another one is another boot.
     pub boot_id: String,
+}
+
+/// One look at what can be wrong with the host. What could not be read is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostLook {
+    /// GPUs on the PCI bus.
+    pub pci_gpus: Option<u32>,
+    /// NVSwitches on the PCI bus.
+    pub switches: Option<u32>,
+    /// Whether a fabric manager runs.
+    pub fabric_manager: Option<bool>,
+    /// Its clock.
+    pub clock: Option<ClockFacts>,
+    /// Its filesystems.
+    pub disks: Vec<DiskFill>,
 }
 
 /// The host could not be read.
@@ -51,11 +72,19 @@ pub trait Host: Send + Sync + fmt::Debug {
     fn facts(&self) -> Result<HostFacts, HostError>;
     /// The name of a process, where it can be read.
     fn process_name(&self, pid: u32) -> Option<String>;
+    /// What can be wrong with it; of its filesystems those of these folders.
+    fn look(&self, folders: &[PathBuf]) -> HostLook;
 }
 
 /// The host this runs on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LinuxHost;
+
+/// Where the kernel lists what is on the PCI bus (Documentation/ABI/testing/sysfs-bus-pci).
+const PCI_DEVICES: &str = "/sys/bus/pci/devices";
+
+/// The process that sets NVSwitches up (Fabric Manager User Guide). The kernel keeps 15 characters of a name.
+const FABRIC_MANAGER: &str = "nv-fabricmanage";
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -91,6 +120,30 @@ impl Host for LinuxHost {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         Some(name.trim_end().to_owned())
     }
+
+    fn look(&self, folders: &[PathBuf]) -> HostLook {
+        let bus = bus::count(Path::new(PCI_DEVICES));
+        let switches = bus.map(|bus| bus.switches);
+        HostLook {
+            pci_gpus: bus.map(|bus| bus.gpus),
+            switches,
+            // Nobody's processes are gone through where there is nothing to manage.
+            fabric_manager: switches
+                .filter(|switches| *switches > 0)
+                .and_then(|_| runs(FABRIC_MANAGER)),
+            clock: clock::look(),
+            disks: disks::look(folders),
+        }
+    }
+}
+
+/// Whether a process of this name runs, as far as processes can be seen.
+fn runs(name: &str) -> Option<bool> {
+    let mut processes = fs::read_dir("/proc").ok()?.flatten();
+    Some(processes.any(|process| {
+        let comm = fs::read_to_string(process.path().join("comm"));
+        comm.is_ok_and(|comm| comm.trim_end() == name)
+    }))
 }
 
 /// The host around a simulated node.
@@ -118,6 +171,11 @@ impl Host for SimulatedHost {
     fn process_name(&self, _pid: u32) -> Option<String> {
         None
     }
+
+    /// Nothing is wrong with it: the real host's bus, clock and disks are not its own.
+    fn look(&self, _folders: &[PathBuf]) -> HostLook {
+        HostLook::default()
+    }
 }
 
 #[cfg(test)]
@@ -130,5 +188,10 @@ mod tests {
         assert!(facts.cpu.threads > 0 && facts.memory > Bytes::from_mib(1));
         assert_eq!(facts.boot_id.len(), 36);
         assert!(LinuxHost.process_name(std::process::id()).is_some());
+        let look = LinuxHost.look(&["/".into()]);
+        assert_eq!(look.disks.len(), 1);
+        let own = LinuxHost.process_name(std::process::id()).unwrap();
+        assert_eq!(runs(&own), Some(true));
+        assert_eq!(runs("no such process"), Some(false));
     }
 }
