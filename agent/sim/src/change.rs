@@ -4,10 +4,13 @@
 //! driver asks for are three changes, because real GPUs also show every combination of them.
 
 use crate::ecc::{EccSeverity, RecoveryAction, RemappedRows};
+use crate::fabric::Fabric;
 use crate::fault::{Call, Fault};
 use crate::gpu::ComputeMode;
 use crate::identity::Slot;
+use crate::link::NvlinkErrors;
 use crate::process::ProcessKind;
+use crate::wear::{Repairs, SpareRows};
 use leasehold_common::units::{Bytes, Celsius, MilliWatts};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +93,51 @@ pub enum Change {
         gpu: Slot,
         /// The new state.
         rows: RemappedRows,
+    },
+    /// Errors of on-chip memory occur that cannot be put right.
+    InjectSram {
+        /// Which GPU.
+        gpu: Slot,
+        /// How many.
+        count: u64,
+        /// Whether these are more than the driver puts up with.
+        #[serde(default)]
+        threshold_exceeded: bool,
+    },
+    /// The spare rows of the memory banks from now on.
+    SetSpareRows {
+        /// Which GPU.
+        gpu: Slot,
+        /// How many banks have how many.
+        banks: SpareRows,
+    },
+    /// Repairs wait for the next reset, or none do.
+    SetRepairs {
+        /// Which GPU.
+        gpu: Slot,
+        /// Which.
+        repairs: Repairs,
+    },
+    /// `NVLink` links have errors.
+    AddNvlinkErrors {
+        /// Which GPU.
+        gpu: Slot,
+        /// So many more of each kind.
+        errors: NvlinkErrors,
+    },
+    /// The place in the fabric from now on.
+    SetFabric {
+        /// Which GPU.
+        gpu: Slot,
+        /// The new state.
+        fabric: Fabric,
+    },
+    /// PCIe had errors after which its link is set up again.
+    AddPcieFatal {
+        /// Which GPU.
+        gpu: Slot,
+        /// How many.
+        count: u32,
     },
     /// The driver reports an error.
     RaiseXid {

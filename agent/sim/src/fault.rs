@@ -140,6 +140,20 @@ pub enum Call {
     EccErrors,
     /// Memory rows replaced by spare ones.
     RemappedRows,
+    /// Errors of on-chip memory.
+    SramErrors,
+    /// Memory banks by their spare rows.
+    SpareRows,
+    /// Repairs that wait for a reset.
+    Repairs,
+    /// The place in an `NVSwitch` fabric.
+    Fabric,
+    /// The counters of `NVLink` errors.
+    NvlinkErrors,
+    /// The counter of fatal PCIe errors.
+    PcieFatal,
+    /// The temperature of the memory.
+    MemoryTemperature,
     /// What the driver wants done with the GPU.
     RecoveryAction,
     /// Compute, graphics and MPS processes.

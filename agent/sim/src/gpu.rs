@@ -7,12 +7,14 @@ use crate::board::{Architecture, Board};
 use crate::change::ChangeError;
 use crate::clock::{self, Clocks, ClocksEventReasons};
 use crate::ecc::{Ecc, EccCounts, EccMode, EccSince, RecoveryAction, RemappedRows};
+use crate::fabric::Fabric;
 use crate::fault::{Call, Fault};
 use crate::heat::{Heat, THRESHOLDS, Thresholds};
 use crate::identity::{Identity, Purpose, Slot, seed};
-use crate::link::{Links, NvlinkState, PciAddress, PcieLink};
+use crate::link::{Links, NvlinkErrors, NvlinkState, PciAddress, PcieLink};
 use crate::power::{Power, PowerLimits};
 use crate::process::{MemoryInfo, Process, Processes};
+use crate::wear::{Repairs, SpareRows, SramErrors, Wear};
 use leasehold_common::ids::{GpuUuid, NodeName};
 use leasehold_common::units::{Celsius, MilliJoules, MilliWatts};
 use serde::{Deserialize, Serialize};
@@ -69,6 +71,8 @@ pub struct Gpu {
     pub(crate) power: Power,
     pub(crate) heat: Heat,
     pub(crate) ecc: Ecc,
+    pub(crate) wear: Wear,
+    pub(crate) fabric: Fabric,
     pub(crate) processes: Processes,
     pub(crate) links: Links,
     pub(crate) compute_mode: ComputeMode,
@@ -89,6 +93,8 @@ impl Gpu {
             power,
             heat,
             ecc: Ecc::new(),
+            wear: Wear::new(),
+            fabric: Fabric::new(board),
             processes: Processes::new(board.memory, board.memory_reserved),
             links: Links::new(),
             compute_mode: ComputeMode::Default,
@@ -113,8 +119,9 @@ impl Gpu {
     pub(crate) fn reload(&mut self) {
         self.power.reload();
         self.ecc.reload();
+        self.wear.reload();
         self.compute_mode = ComputeMode::Default;
-        self.links.pcie_replays = 0;
+        self.links.reload();
     }
 
     /// What a reset heals, a hang included.
@@ -127,6 +134,7 @@ impl Gpu {
         }
         self.hung = false;
         self.ecc.reset();
+        self.wear.reset();
         self.compute_mode = ComputeMode::Default;
         Ok(())
     }
@@ -302,6 +310,47 @@ impl Gpu {
     /// Memory rows replaced by spare ones.
     pub fn remapped_rows(&self) -> Result<RemappedRows, Fault> {
         self.answer(Call::RemappedRows, || self.ecc.rows)
+    }
+
+    /// Errors of on-chip memory.
+    pub fn sram_errors(&self) -> Result<SramErrors, Fault> {
+        self.answer(Call::SramErrors, || self.wear.sram)
+    }
+
+    /// Memory banks by how many spare rows they have left.
+    pub fn spare_rows(&self) -> Result<SpareRows, Fault> {
+        self.answer(Call::SpareRows, || self.wear.spare_rows)
+    }
+
+    /// Repairs that wait for a reset.
+    pub fn repairs(&self) -> Result<Repairs, Fault> {
+        self.answer(Call::Repairs, || self.wear.repairs)
+    }
+
+    /// The place in an `NVSwitch` fabric.
+    pub fn fabric(&self) -> Result<Fabric, Fault> {
+        self.answer(Call::Fabric, || self.fabric)
+    }
+
+    /// Errors of the `NVLink` links, and the generation of links they are counted for; not supported where
+    /// there are none.
+    pub fn nvlink_errors(&self) -> Result<(NvlinkErrors, u32), Fault> {
+        self.ask(Call::NvlinkErrors)?;
+        if self.board.nvlinks == 0 {
+            return Err(Fault::NotSupported);
+        }
+        Ok((self.links.nvlink_errors, self.board.nvlink_version))
+    }
+
+    /// Fatal PCIe errors since the driver was loaded.
+    pub fn pcie_fatal(&self) -> Result<u32, Fault> {
+        self.answer(Call::PcieFatal, || self.links.pcie_fatal)
+    }
+
+    /// The temperature of the memory: that of the GPU, which is beside it.
+    pub fn memory_temperature(&self) -> Result<Celsius, Fault> {
+        self.ask(Call::MemoryTemperature)?;
+        Ok(self.heat.temperature())
     }
 
     /// What the driver wants done with the GPU.

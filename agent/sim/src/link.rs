@@ -1,6 +1,7 @@
 //! How a GPU is connected: to its host over PCIe, to other GPUs over `NVLink`.
 
 use crate::board::Board;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -51,6 +52,35 @@ pub struct NvlinkState {
     pub version: u32,
 }
 
+/// Errors of a GPU's `NVLink` links, all of them together, since the driver was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NvlinkErrors {
+    /// Packets with a wrong check sum; counted until generation 4.
+    #[serde(default)]
+    pub crc: u64,
+    /// Packets sent again; counted until generation 4.
+    #[serde(default)]
+    pub replays: u64,
+    /// Links set up again; counted until generation 4.
+    #[serde(default)]
+    pub recoveries: u64,
+    /// Links that could not be set up again; counted from generation 5 on.
+    #[serde(default)]
+    pub failed_recoveries: u64,
+}
+
+impl NvlinkErrors {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.crc = self.crc.saturating_add(more.crc);
+        self.replays = self.replays.saturating_add(more.replays);
+        self.recoveries = self.recoveries.saturating_add(more.recoveries);
+        self.failed_recoveries = self
+            .failed_recoveries
+            .saturating_add(more.failed_recoveries);
+    }
+}
+
 /// The lanes of every data-centre GPU here.
 const PCIE_LANES: u32 = 16;
 
@@ -58,6 +88,8 @@ const PCIE_LANES: u32 = 16;
 pub(crate) struct Links {
     pub pcie_width: u32,
     pub pcie_replays: u32,
+    pub pcie_fatal: u32,
+    pub nvlink_errors: NvlinkErrors,
     pub nvlinks_down: BTreeSet<u32>,
 }
 
@@ -66,8 +98,16 @@ impl Links {
         Self {
             pcie_width: PCIE_LANES,
             pcie_replays: 0,
+            pcie_fatal: 0,
+            nvlink_errors: NvlinkErrors::default(),
             nvlinks_down: BTreeSet::new(),
         }
+    }
+
+    /// The counters begin again.
+    pub fn reload(&mut self) {
+        (self.pcie_replays, self.pcie_fatal) = (0, 0);
+        self.nvlink_errors = NvlinkErrors::default();
     }
 
     pub fn pcie(&self, board: &Board, busy: bool) -> PcieLink {

@@ -199,6 +199,21 @@ impl Node {
                 self.events.raise(gpu, severity.event());
             }
             Change::SetRemappedRows { gpu, rows } => self.slot(gpu)?.ecc.rows = rows,
+            Change::InjectSram {
+                gpu,
+                count,
+                threshold_exceeded,
+            } => self.slot(gpu)?.wear.inject_sram(count, threshold_exceeded),
+            Change::SetSpareRows { gpu, banks } => self.slot(gpu)?.wear.spare_rows = banks,
+            Change::SetRepairs { gpu, repairs } => self.slot(gpu)?.wear.repairs = repairs,
+            Change::AddNvlinkErrors { gpu, errors } => {
+                self.slot(gpu)?.links.nvlink_errors.add(errors);
+            }
+            Change::SetFabric { gpu, fabric } => self.slot(gpu)?.fabric = fabric,
+            Change::AddPcieFatal { gpu, count } => {
+                let fatal = &mut self.slot(gpu)?.links.pcie_fatal;
+                *fatal = fatal.saturating_add(count);
+            }
             Change::RaiseXid { gpu, xid } => {
                 self.slot(gpu)?;
                 self.events.raise(gpu, EventKind::Xid(xid));

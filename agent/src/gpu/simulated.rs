@@ -3,7 +3,10 @@
 use super::event::{GpuEvent, GpuEventKind};
 use super::{DriverError, DriverFacts, GpuDriver};
 use crate::clock::Clock;
-use leasehold_agent_core::sample::{Contact, GpuSample, NvLinks, PcieLink, RemappedRows};
+use leasehold_agent_core::sample::{
+    Contact, Fabric, FabricFaults, FabricState, GpuSample, NvLinkErrors, NvLinks, PcieLink,
+    RemappedRows, Repairs, SpareRows, SramErrors,
+};
 use leasehold_common::ids::GpuUuid;
 use leasehold_common::node::{GpuInfo, GpuProcess, Reading};
 use leasehold_common::time::Timestamp;
@@ -218,7 +221,7 @@ fn sample(gpu: &Gpu) -> GpuSample {
                 .collect()
         })),
         default_limit_mw: reading(gpu.power_limits().map(|limits| limits.default)),
-        memory_temperature: Reading::Unsupported,
+        memory_temperature: reading(gpu.memory_temperature()),
         shutdown: reading(gpu.thresholds().map(|thresholds| thresholds.shutdown)),
         clock_events: reading(gpu.clocks_event_reasons().map(|reasons| reasons.0)),
         ecc_corrected: reading(
@@ -231,7 +234,11 @@ fn sample(gpu: &Gpu) -> GpuSample {
             pending: rows.pending,
             failed: rows.failure,
         })),
-        sram: Reading::Unsupported,
+        sram: reading(gpu.sram_errors().map(|sram| SramErrors {
+            uncorrected: sram.uncorrected,
+            uncorrected_ever: sram.uncorrected_ever,
+            threshold_exceeded: sram.threshold_exceeded,
+        })),
         pcie: reading(gpu.pcie_link().map(|link| PcieLink {
             generation: link.generation,
             max_generation: link.generation_max,
@@ -240,16 +247,49 @@ fn sample(gpu: &Gpu) -> GpuSample {
         })),
         pcie_replays: reading(gpu.pcie_replays().map(u64::from)),
         nvlinks: reading(nvlinks(gpu)),
-        fabric: Reading::Unsupported,
-        memory_max: Reading::Unsupported,
-        spare_rows: Reading::Unsupported,
-        repairs: Reading::Unsupported,
+        fabric: reading(gpu.fabric().map(fabric)),
+        memory_max: reading(gpu.thresholds().map(|thresholds| thresholds.memory_max)),
+        spare_rows: reading(gpu.spare_rows().map(|banks| SpareRows {
+            all: banks.max,
+            some: banks.high + banks.partial,
+            few: banks.low,
+            none: banks.none,
+        })),
+        repairs: reading(gpu.repairs().map(|repairs| Repairs {
+            channel: repairs.channel,
+            tpc: repairs.tpc,
+        })),
         retired: Reading::Unsupported,
-        nvlink_errors: Reading::Unsupported,
+        nvlink_errors: reading(gpu.nvlink_errors().map(nvlink_errors)),
         c2c_errors: Reading::Unsupported,
-        pcie_fatal: Reading::Unsupported,
+        pcie_fatal: reading(gpu.pcie_fatal().map(u64::from)),
         mig: reading(gpu.mig_mode().map(|mode| mode.current)),
         persistence: reading(gpu.persistence_mode()),
+    }
+}
+
+fn fabric(of: leasehold_gpu_sim::Fabric) -> Fabric {
+    Fabric {
+        state: match of.state {
+            0 => FabricState::None,
+            1 => FabricState::NotStarted,
+            3 => FabricState::Completed,
+            _ => FabricState::InProgress,
+        },
+        status: of.status,
+        health: of.health.into(),
+        faults: FabricFaults::of_mask(of.mask),
+    }
+}
+
+/// What links of a generation count.
+fn nvlink_errors((of, generation): (leasehold_gpu_sim::NvlinkErrors, u32)) -> NvLinkErrors {
+    let older = |count| (generation < 5).then_some(count);
+    NvLinkErrors {
+        crc: older(of.crc),
+        replays: older(of.replays),
+        recoveries: older(of.recoveries),
+        failed_recoveries: (generation >= 5).then_some(of.failed_recoveries),
     }
 }
 

@@ -1,7 +1,8 @@
 //! `leasehold-agent probe`, as a process.
 
 use leasehold_gpu_sim::{
-    Call, Change, Fault, NodeSpec, RecoveryAction, RemappedRows, Scenario, Slot,
+    Call, Change, Fabric, Fault, NodeSpec, NvlinkErrors, RecoveryAction, RemappedRows, Repairs,
+    Scenario, Slot, SpareRows,
 };
 use nvml_sim::install;
 use serde_json::json;
@@ -67,7 +68,49 @@ fn every_signal_comes_through_the_library_or_is_said_not_to_be_there() {
             link: 5,
             active: false,
         })
-        .then(Change::AddPcieReplays { gpu, count: 7 });
+        .then(Change::AddPcieReplays { gpu, count: 7 })
+        .then(Change::AddPcieFatal { gpu, count: 1 })
+        .then(Change::InjectSram {
+            gpu,
+            count: 4,
+            threshold_exceeded: true,
+        })
+        .then(Change::SetSpareRows {
+            gpu,
+            banks: SpareRows {
+                max: 3000,
+                high: 60,
+                partial: 8,
+                low: 3,
+                none: 1,
+            },
+        })
+        .then(Change::SetRepairs {
+            gpu,
+            repairs: Repairs {
+                channel: true,
+                tpc: false,
+            },
+        })
+        .then(Change::AddNvlinkErrors {
+            gpu,
+            errors: NvlinkErrors {
+                crc: 11,
+                replays: 12,
+                recoveries: 13,
+                failed_recoveries: 14,
+            },
+        })
+        .then(Change::SetFabric {
+            gpu,
+            fabric: Fabric {
+                state: 3,
+                status: 0,
+                health: 3,
+                // Less bandwidth, and in no partition.
+                mask: 1 | 4 << 8,
+            },
+        });
     let library = install(folder.path(), &scenario).unwrap();
     let output = probe(&library, &["-o", "json"]);
     let probed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -89,8 +132,30 @@ fn every_signal_comes_through_the_library_or_is_said_not_to_be_there() {
     assert_eq!(value("persistence"), true);
     assert_eq!(value("default_limit_mw"), 700_000);
     assert!(value("shutdown").as_i64() > value("slowdown").as_i64());
-    // The library has no such symbols, as an older driver would have none.
-    for absent in ["sram", "fabric"] {
+    assert_eq!(value("pcie_fatal"), 1);
+    assert_eq!(
+        value("sram"),
+        json!({"uncorrected": 4, "uncorrected_ever": 4, "threshold_exceeded": true})
+    );
+    let banks = json!({"all": 3000, "some": 68, "few": 3, "none": 1});
+    assert_eq!(value("spare_rows"), banks);
+    assert_eq!(value("repairs"), json!({"channel": true, "tpc": false}));
+    let errors = value("nvlink_errors");
+    assert_eq!(
+        errors,
+        json!({"crc": 11, "replays": 12, "recoveries": 13, "failed_recoveries": null}),
+        "links of generation 4 count no failed recoveries"
+    );
+    let fabric = value("fabric");
+    assert_eq!(
+        (&fabric["state"], &fabric["health"]),
+        (&json!("completed"), &json!(3))
+    );
+    assert_eq!(fabric["faults"]["degraded_bandwidth"], true);
+    assert_eq!(fabric["faults"]["wrong_configuration"], 4);
+    assert!(value("memory_temperature").as_i64() < value("memory_max").as_i64());
+    // A Hopper replaces rows and has no CPU of NVIDIA's beside it.
+    for absent in ["retired", "c2c_errors"] {
         assert_eq!(reading[absent], "unsupported", "{absent}");
     }
     let table = String::from_utf8(probe(&library, &[]).stdout).unwrap();
@@ -155,6 +220,28 @@ fn a_check_says_by_its_exit_code_whether_a_host_can_be_let() {
         text.starts_with("node: /nonexistent/libnvidia-ml.so could not be loaded"),
         "{text}"
     );
+}
+
+#[test]
+fn links_of_the_fifth_generation_are_asked_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let b200 = NodeSpec::new("b001".parse().unwrap(), "b200".parse().unwrap());
+    let scenario = Scenario::new(b200).then(Change::AddNvlinkErrors {
+        gpu: Slot(1),
+        errors: NvlinkErrors {
+            failed_recoveries: 2,
+            ..NvlinkErrors::default()
+        },
+    });
+    let library = install(folder.path(), &scenario).unwrap();
+    let output = probe(&library, &["-o", "json"]);
+    let probed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let gpu = &probed["gpus"][1];
+    assert_eq!(
+        gpu["reading"]["nvlink_errors"]["value"],
+        json!({"crc": null, "replays": null, "recoveries": null, "failed_recoveries": 2})
+    );
+    assert_eq!(gpu["reasons"], json!(["NvLinkRecoveryFailed"]));
 }
 
 #[test]

@@ -74,6 +74,14 @@ pub(crate) use export;
 #[repr(transparent)]
 pub struct Out<T>(*mut T);
 
+impl<T> Out<T> {
+    /// The same place as another structure: for calls that take several versions of one, of which the
+    /// caller says in its first word which it has given.
+    pub const fn cast<U>(self) -> Out<U> {
+        Out(self.0.cast())
+    }
+}
+
 impl<T: Copy> Out<T> {
     pub fn is_null(self) -> bool {
         self.0.is_null()

@@ -2,7 +2,7 @@
 
 use crate::abi::{Code, Out, export};
 use crate::simulator::{self, Device, gpu};
-use leasehold_gpu_sim::{EccSince, Fault, Gpu};
+use leasehold_gpu_sim::{EccSince, Fault, Gpu, NvlinkErrors};
 use nvml_wrapper_sys::bindings::field_id as id;
 use nvml_wrapper_sys::bindings::{
     nvmlFieldValue_t, nvmlValue_t, nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT as UNSIGNED_INT,
@@ -19,7 +19,11 @@ enum Value {
 /// Reads one field. What is not listed is not supported, the numbers 251 to 273 among it, whose
 /// meaning depends on the driver's version.
 fn read(gpu: &Gpu, field: u32, scope: u32) -> Result<Value, Fault> {
-    if scope != 0 && field != id::NVML_FI_DEV_NVLINK_GET_STATE {
+    let is_of_a_link = matches!(
+        field,
+        id::NVML_FI_DEV_NVLINK_GET_STATE | id::NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS
+    );
+    if scope != 0 && !is_of_a_link {
         return Err(Fault::NotSupported);
     }
     let ecc = |since| gpu.ecc_errors(since);
@@ -33,6 +37,17 @@ fn read(gpu: &Gpu, field: u32, scope: u32) -> Result<Value, Fault> {
         id::NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION => Value::Long(gpu.energy()?.0),
         id::NVML_FI_DEV_NVLINK_LINK_COUNT => Value::Int(gpu.nvlink_count()?),
         id::NVML_FI_DEV_NVLINK_GET_STATE => Value::Int(gpu.nvlink(scope)?.active.into()),
+        id::NVML_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL => older(gpu, |errors| errors.crc)?,
+        id::NVML_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL => older(gpu, |_| 0)?,
+        id::NVML_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL => older(gpu, |errors| errors.replays)?,
+        id::NVML_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL => {
+            older(gpu, |errors| errors.recoveries)?
+        }
+        id::NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS => newer(gpu, scope)?,
+        id::NVML_FI_DEV_PCIE_COUNT_FATAL_ERROR => Value::Int(gpu.pcie_fatal()?),
+        id::NVML_FI_DEV_MEMORY_TEMP => {
+            Value::Int(u32::try_from(gpu.memory_temperature()?.0).unwrap_or_default())
+        }
         id::NVML_FI_DEV_PCIE_REPLAY_COUNTER => Value::Int(gpu.pcie_replays()?),
         id::NVML_FI_DEV_REMAPPED_COR => Value::Int(gpu.remapped_rows()?.corrected),
         id::NVML_FI_DEV_REMAPPED_UNC => Value::Int(gpu.remapped_rows()?.uncorrected),
@@ -47,6 +62,24 @@ fn read(gpu: &Gpu, field: u32, scope: u32) -> Result<Value, Fault> {
         id::NVML_FI_DEV_GET_GPU_RECOVERY_ACTION => Value::Int(gpu.recovery_action()?.code()),
         _ => return Err(Fault::NotSupported),
     })
+}
+
+/// What links of generation 4 and before count, all of a GPU's together.
+fn older(gpu: &Gpu, count: impl FnOnce(NvlinkErrors) -> u64) -> Result<Value, Fault> {
+    match gpu.nvlink_errors()? {
+        (errors, ..=4) => Ok(Value::Long(count(errors))),
+        _ => Err(Fault::NotSupported),
+    }
+}
+
+/// What links of generation 5 and after count, each for itself. All of the model's are the first link's.
+fn newer(gpu: &Gpu, link: u32) -> Result<Value, Fault> {
+    match gpu.nvlink_errors()? {
+        (_, ..=4) => Err(Fault::NotSupported),
+        (errors, _) if link == 0 => Ok(Value::Long(errors.failed_recoveries)),
+        _ if link < gpu.nvlink_count()? => Ok(Value::Long(0)),
+        _ => Err(Fault::InvalidArgument),
+    }
 }
 
 fn watts(power: leasehold_common::units::MilliWatts) -> Value {

@@ -61,5 +61,6 @@ mod power;
 mod process;
 mod simulator;
 mod system;
+mod wear;
 
 pub use path::{InstallError, install, library_path, state_path};

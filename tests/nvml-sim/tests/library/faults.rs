@@ -189,11 +189,34 @@ fn what_does_not_exist_is_not_found() {
         rig.nvml.device_by_pci_bus_id("nonsense"),
         Err(NvmlError::InvalidArg)
     ));
-    let absent = uint(&rig.gpu(0), 82);
+    // NVML_FI_DEV_C2C_LINK_ERROR_INTR: there is no CPU of NVIDIA's beside it.
+    let absent = uint(&rig.gpu(0), 231);
     assert!(
         matches!(absent, Err(NvmlError::NotSupported)),
-        "memory temperature has no model"
+        "C2C has no model"
     );
+}
+
+#[test]
+fn a_structure_of_another_version_is_refused_and_an_older_one_is_filled_as_far_as_it_goes() {
+    let rig = Rig::new();
+    let gpu = rig.gpu(0);
+    let call = rig.nvml.lib().nvmlDeviceGetGpuFabricInfoV.as_ref().unwrap();
+    let filled = |version: u32| {
+        // One more word than version 2 has, which must stay as it is.
+        let mut words = [0xAAAA_AAAA_u32; 10];
+        words[0] = version;
+        let pointer: *mut [u32; 10] = &raw mut words;
+        #[expect(unsafe_code, reason = "the wrapper has no call for this")]
+        // SAFETY: the handle is of a library that outlives the call; the structure is as large as the
+        // largest version, whatever its first word says.
+        let code = unsafe { call(gpu.handle(), pointer.cast()) };
+        (code, words[9])
+    };
+    assert_eq!(filled(40 | 3 << 24).0, 0);
+    assert_eq!(filled(36 | 2 << 24), (0, 0xAAAA_AAAA));
+    assert_eq!(filled(36 | 4 << 24).0, 25);
+    assert_eq!(filled(0).0, 25);
 }
 
 #[test]
