@@ -46,6 +46,8 @@ run_dir = "{}"
 
 [gpu]
 nvml = "{}"
+# The host's own log is not of these GPUs.
+kernel_log = "off"
 poll = "250ms"
 
 [liveness]

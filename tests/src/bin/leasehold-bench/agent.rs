@@ -47,7 +47,7 @@ async fn in_place(place: &Place, time: Duration) -> Result<Footprint> {
         "cell = {CELL:?}\nnode = {NODE:?}\nsku = {SKU:?}\ntopology = \"hall-1/row-1/rack-1/{NODE}\"\n\
          state_dir = {:?}\nrun_dir = {:?}\n\
          [store]\nkind = \"etcd\"\nendpoints = [{:?}]\n\
-         [gpu]\nnvml = {:?}\npoll = \"1s\"\n\
+         [gpu]\nnvml = {:?}\npoll = \"1s\"\nkernel_log = \"off\"\n\
          [log]\nlevel = \"warn\"\n",
         place.path("agent"),
         place.path("run"),
