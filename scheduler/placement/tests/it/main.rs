@@ -17,6 +17,7 @@ mod earliest;
 mod fine;
 #[cfg(test)]
 mod fleet;
+#[cfg(test)]
 mod floors;
 #[cfg(test)]
 mod happenings;
@@ -38,4 +39,7 @@ mod slices;
 mod stories;
 #[cfg(test)]
 mod surplus;
+#[cfg(test)]
+mod trim;
+#[cfg(test)]
 mod whole;
