@@ -3,7 +3,8 @@
 use crate::class::{Class, Side};
 use crate::explain::{Explanation, Reason};
 use crate::ids::{AccountName, Epoch, Generation, GpuUuid, LeaseId, NodeName, SkuName};
-use crate::lease::{ConditionKind, HostShare, LeaseState, SegmentReason, Shape, Slice};
+use crate::lease::{ConditionKind, GpuSlots, HostShare, LeaseState, SegmentReason, Shape, Slice};
+use crate::mig::MigProfile;
 use crate::time::{Span, Timestamp};
 use crate::topology::Locality;
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,8 @@ pub struct ExtendLease {
     pub until: Option<Timestamp>,
 }
 
-/// `POST /v1/leases/{id}/shrink`. Exactly one of both.
+/// `POST /v1/leases/{id}/shrink`. Exactly one of all: `nodes` or `drop` for a lease of whole nodes,
+/// `gpus` or `slices` for one that has those.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShrinkLease {
@@ -137,6 +139,14 @@ pub struct ShrinkLease {
     /// These nodes are to go, as a hostlist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<String>,
+    /// So many GPUs are to stay; which ones is decided by the packing engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<u32>,
+    /// So many slices of each profile are to stay, and none of those not named; which ones is decided by
+    /// the packing engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, u32>>, example = json!({"1g.18gb": 2}))]
+    pub slices: Option<BTreeMap<MigProfile, u32>>,
 }
 
 /// `POST /v1/leases/{id}/replace`.
@@ -163,6 +173,10 @@ pub struct SegmentView {
     /// Those of them kept as spares, as a hostlist; empty where there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub spares: String,
+    /// Which GPUs, on nodes of which it has only some; such as `0-3`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub gpus: BTreeMap<NodeName, GpuSlots>,
     /// Why it begins.
     pub reason: SegmentReason,
 }
@@ -224,6 +238,11 @@ pub struct LeaseView {
     /// Nodes it has no longer and that have not given its hardware back, as a hostlist.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub nodes_leaving: String,
+    /// GPUs, or GPUs with slices, that it has given up on nodes it still has, as long as those have not said
+    /// that they follow; such as `4-7`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub gpus_leaving: BTreeMap<NodeName, GpuSlots>,
     /// Where it was before and is, in order of time; only where its nodes have changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentView>,

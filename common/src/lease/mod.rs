@@ -5,6 +5,7 @@
 
 mod condition;
 mod idempotency;
+mod leaving;
 mod record;
 mod segment;
 mod shape;
@@ -14,6 +15,7 @@ mod state;
 
 pub use condition::{Condition, ConditionKind};
 pub use idempotency::{Digest, Idempotency, InvalidDigest};
+pub use leaving::Leaving;
 pub use record::{LeaseRecord, NodeProgress, SUPERSEDED_KEPT};
 pub use segment::{GpuSlots, Segment, SegmentReason};
 pub use shape::Shape;

@@ -26,6 +26,11 @@ pub struct NodeProgress {
     /// Nodes given up: quarantined with the lease's hardware on them.
     #[serde(default, skip_serializing_if = "NodeSet::is_empty")]
     pub lost: NodeSet,
+    /// The first segment of the placement of which a node that the lease still has may serve GPUs or
+    /// slices that were given up since: it has not said yet that it follows newer terms. Absent where
+    /// every node does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shedding: Option<u32>,
 }
 
 /// A lease (`leases/<id>`, written by the leader).
@@ -150,16 +155,6 @@ impl LeaseRecord {
     pub fn segment_with(&self, node: NodeIndex) -> Option<&Segment> {
         let mut latest_first = self.placement.iter().rev();
         latest_first.find(|segment| segment.nodes.contains(node))
-    }
-
-    /// GPUs of nodes it has no longer which may still come back by themselves.
-    pub fn gpus_leaving(&self, per_node: u8) -> u64 {
-        let former = self.former().minus(&self.progress.lost);
-        let gpus = former.iter().map(|node| {
-            let some = self.segment_with(node).and_then(|s| s.gpus.get(&node));
-            u64::from(some.map_or(per_node, |slots| slots.len()))
-        });
-        gpus.sum()
     }
 
     /// Nodes that still have its hardware, or are giving it back: neither returned nor given up.

@@ -117,7 +117,7 @@ tokens! {
         Placed = "placed",
         /// The store was recovered, and this is where the log says the lease was.
         Recovered = "recovered",
-        /// Nodes of it were given up at its holder's or an operator's wish.
+        /// Nodes, GPUs or slices of it were given up at its holder's or an operator's wish.
         Shrunk = "shrunk",
         /// Another node took the place of one of them.
         Replaced = "replaced",

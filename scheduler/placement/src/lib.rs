@@ -38,7 +38,7 @@
 //! - The cell is never copied or rebuilt for a decision. Its nodes stand in topology order, so that
 //!   every unit is a range of them.
 //!
-//! A lease that has hardware may want less of it ([`shrink()`]) or another node in the place of one
+//! A lease that has hardware may want less of it ([`shrink()`], [`trim_gpus()`], [`trim_slices()`]) or another node in the place of one
 //! ([`replace()`]). Two more questions are answered from the same looks: [`surplus()`], what could be let beside all
 //! that is promised, and [`victims`], whose leases would be taken back for a request that waits.
 //!
@@ -62,7 +62,7 @@ pub use cell::{BookError, Booked, Booking, Cell, Hold, Lifted, NodeCondition, No
 pub use decision::{Decision, Plan};
 pub use leasehold_common::policy::Policy;
 pub use plan::{
-    Gang, Score, Shrunk, any_fits, could_hold, drop_nodes, first_fit, plan, replace, shape_of,
-    shrink, spare_for, surplus, victims,
+    Gang, Part, Score, Shrunk, Trimmed, any_fits, could_hold, drop_nodes, first_fit, plan, replace,
+    shape_of, shrink, spare_for, surplus, trim_gpus, trim_slices, victims,
 };
 pub use request::{End, Request};

@@ -11,7 +11,7 @@ use leasehold_common::api::{
 };
 use leasehold_common::class::Side;
 use leasehold_common::ids::{IdempotencyKey, LeaseId, MaintenanceId};
-use leasehold_common::lease::{Digest, Shape};
+use leasehold_common::lease::{Digest, LeaseState, Shape};
 use leasehold_common::node::{FlagKind, Verdict};
 use leasehold_common::policy::{Granularity, Isolation, Policy, Share};
 use leasehold_common::time::{Span, Timestamp};
@@ -131,13 +131,14 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
     };
     match rng.below(100) {
         0..46 => Command::CreateLease(lease(rng, now)),
-        46..51 => Command::ShrinkLease(
-            some(rng),
-            ShrinkLease {
-                nodes: Some(u32::try_from(rng.below(3)).unwrap_or(1)),
-                drop: None,
-            },
-        ),
+        46..51 => {
+            let id = match parts(ledger) {
+                ids if !ids.is_empty() && rng.chance(700) => *rng.pick(&ids),
+                _ => some(rng),
+            };
+            let shape = ledger.leases().get(&id).map(|lease| &lease.spec.shape);
+            Command::ShrinkLease(id, less(rng, shape))
+        }
         51..56 => Command::ReplaceNode(
             some(rng),
             ReplaceNode {
@@ -174,6 +175,36 @@ pub fn anything(rng: &mut Rng, ledger: &Ledger, nodes: usize, now: Timestamp) ->
             shape: Shape::nodes(0),
             ..lease(rng, now)
         }),
+    }
+}
+
+/// Leases that have some of a node, and of which it knows.
+fn parts(ledger: &Ledger) -> Vec<LeaseId> {
+    let leases = ledger.leases().values();
+    let parts = leases.filter(|lease| {
+        let ends = matches!(lease.state, LeaseState::Releasing | LeaseState::Settling);
+        lease.state.has_grants() && !ends && !lease.spec.shape.is_whole_nodes()
+    });
+    parts.map(|lease| lease.id).collect()
+}
+
+/// Somebody can do with less, mostly in the words that fit what they have.
+fn less(rng: &mut Rng, shape: Option<&Shape>) -> ShrinkLease {
+    let count = *rng.pick(&[1, 1, 1, 2, 0]);
+    let none = ShrinkLease::default();
+    match shape {
+        Some(Shape::Gpus { .. }) => ShrinkLease {
+            gpus: Some(count),
+            ..none
+        },
+        Some(Shape::Slices { profiles }) => ShrinkLease {
+            slices: Some(profiles.keys().map(|name| (name.clone(), count)).collect()),
+            ..none
+        },
+        Some(Shape::Nodes { .. } | Shape::Unit { .. }) | None => ShrinkLease {
+            nodes: Some(count),
+            ..none
+        },
     }
 }
 

@@ -65,9 +65,11 @@ impl Entry {
         })
     }
 
-    /// Takes newer terms over.
-    pub(super) fn adopt(&mut self, sealed: SealedGrant, grant: Grant) {
+    /// Takes newer terms over. What was used until now was used under the old ones, which may be of more
+    /// GPUs.
+    pub(super) fn adopt(&mut self, sealed: SealedGrant, grant: Grant, now: Timestamp) {
         assert!(grant.term > self.grant.term, "terms never go backwards");
+        self.count(now, &|_| None);
         self.sealed = sealed;
         self.grant = grant;
     }

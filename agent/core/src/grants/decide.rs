@@ -170,7 +170,7 @@ impl Draft<'_> {
         self.book.epoch = self.book.epoch.max(grant.term.epoch);
         self.touched.insert(lease);
         match self.book.live.get_mut(&lease) {
-            Some(held) => held.adopt(sealed.clone(), grant.clone()),
+            Some(held) => held.adopt(sealed.clone(), grant.clone(), self.now),
             None => {
                 let entry = Entry::accepted(sealed.clone(), grant.clone(), self.now);
                 self.book.live.insert(lease, entry);

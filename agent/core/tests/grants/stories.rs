@@ -120,6 +120,39 @@ fn slices_of_one_gpu_are_in_several_leases_and_the_gpu_whole_in_none() {
 }
 
 #[test]
+fn newer_terms_with_fewer_gpus_are_followed_and_what_was_used_before_is_counted() {
+    let mut node = Node::new();
+    node.receive(&[grant(17, 1, &[0, 1, 2, 3], 0, None)], 0);
+    let fewer = grant(17, 2, &[2, 3], 0, None);
+    let steps = node.receive(std::slice::from_ref(&fewer), 100);
+    let lease = LeaseId(17);
+    assert_eq!(steps, [Step::Keep(lease), Step::WriteEnv(lease)]);
+    let ack = node.ack(17);
+    assert_eq!(
+        (ack.state, ack.term.generation),
+        (AckState::Serving, Generation(2))
+    );
+    assert_eq!(ack.meter.gpu_seconds, 400, "four GPUs for 100 s");
+    assert_eq!(
+        node.book.serving_gpus(),
+        [gpu(2), gpu(3)].into_iter().collect()
+    );
+    // What was given up is somebody else's, and can be given up in part by one who has not begun.
+    let other = grant(18, 1, &[0, 1], 0, None);
+    node.receive(&[fewer.clone(), other], 100);
+    let later = grant(19, 1, &[4, 5], 500, None);
+    node.receive(&[fewer.clone(), later], 150);
+    node.receive(&[fewer, grant(19, 2, &[5], 500, None)], 200);
+    node.decide(600);
+    assert_eq!(
+        node.book.serving_gpus(),
+        [0, 1, 2, 3, 5].map(gpu).into_iter().collect()
+    );
+    node.book.count(at(600), |_| None);
+    assert_eq!(node.ack(17).meter.gpu_seconds, 400 + 2 * 500);
+}
+
+#[test]
 fn each_refusal_says_why() {
     let mut foreign_cell = grant(1, 1, &[0], 0, None);
     foreign_cell.cell = "c2".parse().unwrap();

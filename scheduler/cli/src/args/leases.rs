@@ -204,6 +204,13 @@ pub struct ShrinkLease {
     /// These nodes go, such as h[001-004].
     #[arg(long, value_name = "HOSTLIST", group = "what-stays")]
     pub drop: Option<String>,
+    /// So many GPUs are to stay, of a lease of GPUs: close together, and those that are not sound go first.
+    #[arg(long, value_name = "N", group = "what-stays", value_parser = value::number, allow_negative_numbers = true)]
+    pub gpus: Option<u32>,
+    /// Slices that are to stay, of a lease of slices, such as 1g.18gb:2: a profile and how many. May be given
+    /// for each profile; those not named go. What goes is what empties a GPU soonest.
+    #[arg(long = "slice", value_name = "PROFILE:N", group = "what-stays", value_parser = value::slices)]
+    pub slices: Vec<(MigProfile, u32)>,
     /// Show the lease as it would be; change nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -6,7 +6,7 @@ use leasehold_common::api::{LeaseView, List, SegmentView};
 use leasehold_common::class::{Class, Side};
 use leasehold_common::explain::Reason;
 use leasehold_common::ids::{Epoch, Generation, LeaseId, Seq};
-use leasehold_common::lease::{HostShare, LeaseState, SegmentReason, Shape};
+use leasehold_common::lease::{GpuSlots, HostShare, LeaseState, SegmentReason, Shape};
 use leasehold_common::topology::Locality;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +33,7 @@ fn active() -> LeaseView {
         nodes: "h[001-004]".into(),
         spares: String::new(),
         nodes_leaving: String::new(),
+        gpus_leaving: BTreeMap::new(),
         segments: Vec::new(),
         node_count: 4,
         nodes_ready: 4,
@@ -254,6 +255,48 @@ async fn a_lease_is_shown_on_a_page() {
 }
 
 #[tokio::test]
+async fn gpus_that_a_lease_has_given_up_are_shown_until_its_node_follows() {
+    let at = |text: &str| text.parse().unwrap();
+    let on = |gpus: u16| BTreeMap::from([("h001".parse().unwrap(), GpuSlots(gpus))]);
+    let segment = |from, to, gpus, reason| SegmentView {
+        from: at(from),
+        to: Some(at(to)),
+        nodes: "h001".into(),
+        spares: String::new(),
+        gpus: on(gpus),
+        reason,
+    };
+    let (began, shrunk, end) = (
+        "2026-11-22T09:14:00Z",
+        "2026-11-22T09:20:00Z",
+        "2026-11-22T11:14:00Z",
+    );
+    let less = LeaseView {
+        shape: Shape::gpus(4),
+        gpus_leaving: on(0xf0),
+        segments: vec![
+            segment(began, shrunk, 0xff, SegmentReason::Placed),
+            segment(shrunk, end, 0x0f, SegmentReason::Shrunk),
+        ],
+        ..active()
+    };
+    let server = Server::saying(200, json(&less));
+    let shown = server.run("leases show 7").await.out;
+    let lines = shown.lines();
+    let told: Vec<&str> = lines
+        .filter(|line| line.starts_with("leaving") || line.starts_with("segment"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "leaving   gpus 4-7 of h001",
+            "segment   2026-11-22T09:14:00Z to 2026-11-22T09:20:00Z: h001, gpus 0-7 of h001 (placed)",
+            "segment   2026-11-22T09:20:00Z to 2026-11-22T11:14:00Z: h001, gpus 0-3 of h001 (shrunk)",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn spares_and_a_share_of_the_host_are_shown() {
     let at = |text: &str| text.parse().unwrap();
     let spared = LeaseView {
@@ -270,6 +313,7 @@ async fn spares_and_a_share_of_the_host_are_shown() {
                 to: Some(at("2026-11-22T09:20:00Z")),
                 nodes: "h[001-003,005]".into(),
                 spares: "h005".into(),
+                gpus: BTreeMap::new(),
                 reason: SegmentReason::Placed,
             },
             SegmentView {
@@ -277,6 +321,7 @@ async fn spares_and_a_share_of_the_host_are_shown() {
                 to: Some(at("2026-11-22T11:14:00Z")),
                 nodes: "h[001-004]".into(),
                 spares: "h004".into(),
+                gpus: BTreeMap::new(),
                 reason: SegmentReason::Replaced,
             },
         ],
@@ -416,6 +461,13 @@ async fn slices_are_asked_for_by_profile_each_once() {
     let ran = server
         .run(&format!("{ASKED} --slice 1g.18gb:1 --slice 1g.18gb:2"))
         .await;
+    assert_eq!(
+        (ran.exit, writes(&server).len()),
+        (Exit::Usage, 1),
+        "{ran:?}"
+    );
+    let words = "leases shrink 7 --yes --slice 1g.18gb:1 --slice 1g.18gb:2";
+    let ran = server.run(words).await;
     assert_eq!(
         (ran.exit, writes(&server).len()),
         (Exit::Usage, 1),

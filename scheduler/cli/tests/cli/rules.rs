@@ -424,7 +424,7 @@ async fn a_lease_is_extended_and_a_hold_committed() {
 }
 
 #[tokio::test]
-async fn a_lease_gives_nodes_up_or_gets_another() {
+async fn a_lease_goes_on_with_less_or_gets_another_node() {
     let server = Server::saying(200, lease("active").to_string());
     for (words, path, sent) in [
         ("shrink 7 --nodes 2 --yes", "shrink", json!({"nodes": 2})),
@@ -432,6 +432,12 @@ async fn a_lease_gives_nodes_up_or_gets_another() {
             "shrink 7 --drop h[001-002] --yes",
             "shrink",
             json!({"drop": "h[001-002]"}),
+        ),
+        ("shrink 7 --gpus 4 --yes", "shrink", json!({"gpus": 4})),
+        (
+            "shrink 7 --slice 1g.18gb:2 --slice 3g.71gb:1 --yes",
+            "shrink",
+            json!({"slices": {"1g.18gb": 2, "3g.71gb": 1}}),
         ),
         (
             "replace 7 --node h003 --reason broken --yes",

@@ -59,7 +59,9 @@ fn values_that_cannot_be_are_refused_before_anything_is_sent() {
     assert!(quota.contains("-5 is not in 0..="), "{quota}");
     assert!(refused("accounts create Acme --side tenant").contains("1 to 63 of a-z"));
     assert!(refused("leases show seven").contains("a whole number"));
-    assert!(refused("leases shrink 7").contains("--nodes <N>|--drop <HOSTLIST>"));
+    let all = "--nodes <N>|--drop <HOSTLIST>|--gpus <N>|--slice <PROFILE:N>";
+    assert!(refused("leases shrink 7").contains(all));
+    assert!(refused("leases shrink 7 --gpus 1 --slice 1g.18gb:1").contains("cannot be used with"));
     assert!(refused("leases shrink 7 --nodes 1 --drop h001").contains("cannot be used with"));
     assert!(refused("nodes drain h001").contains("--reason <TEXT>"));
     assert!(refused("nodes cordon --reason x").contains("<HOSTLIST>"));

@@ -3,6 +3,9 @@
 //! A lease that gives a node up has a new segment without it, and new terms. The node is told to end
 //! it, and its hardware stays booked until it is back: under a number of its own, for the engine
 //! knows a lease only as a whole. Where no node has heard of the lease yet, nothing has to come back.
+//!
+//! One that gives up GPUs or slices of a node it keeps does the same: they stay booked under that number
+//! until the node says that it follows terms without them.
 
 use crate::draft::Entry;
 use crate::event::Effect;
@@ -59,6 +62,15 @@ impl State {
         }
         stands_for.retain(|new, _| having.nodes.contains(*new));
         let was_told = lease.state.has_grants();
+        let gives_parts_up = last.nodes.iter().any(|node| {
+            having.nodes.contains(node)
+                && (last.gpus.get(&node) != having.gpus.get(&node)
+                    || last.slices.get(&node) != having.slices.get(&node))
+        });
+        if was_told && gives_parts_up {
+            let at = u32::try_from(lease.placement.len() - 1).unwrap_or(u32::MAX);
+            lease.progress.shedding.get_or_insert(at);
+        }
         for node in gone.iter() {
             lease.progress.ready.remove(node);
             if !was_told {
@@ -120,27 +132,27 @@ impl State {
 
     /// Books what is on its way back from a lease that goes on without it, or did when it ended.
     pub(crate) fn book_leaving(&mut self, lease: &LeaseRecord) {
-        let nodes = lease.former();
-        let (Some(last), false) = (lease.segment(), nodes.is_empty()) else {
+        let parts = lease.leaving();
+        let (Some(last), false) = (lease.segment(), parts.is_empty()) else {
             return;
         };
         let at = last.from;
-        let gpus = nodes.iter().filter_map(|node| {
-            let slots = lease.segment_with(node)?.gpus.get(&node)?;
-            Some((node, *slots))
-        });
-        let slices = nodes.iter().filter_map(|node| {
-            let slices = lease.segment_with(node)?.slices.get(&node)?;
-            Some((node, slices.clone()))
-        });
+        let nodes: NodeSet = parts.keys().copied().collect();
+        let (mut gpus, mut slices) = (BTreeMap::new(), Slices::new());
+        for (node, left) in parts {
+            gpus.extend(left.gpus.map(|slots| (node, slots)));
+            if !left.slices.is_empty() {
+                slices.insert(node, left.slices);
+            }
+        }
         let booking = Booking {
             lease: leaving(lease.id),
             account: lease.spec.account.clone(),
             class: lease.spec.class,
             from: at,
             to: Some(at),
-            gpus: gpus.collect(),
-            slices: slices.collect(),
+            gpus,
+            slices,
             host: lease.spec.host,
             gpu_cap_watts: lease.spec.gpu_cap_watts,
             nodes: nodes.clone(),

@@ -145,6 +145,17 @@ impl State {
                 }
             }
         }
+        let follows = |index: NodeIndex| {
+            let ack = self.ack_of(index, id);
+            ack.is_some_and(|ack| match ack.state {
+                AckState::Accepted | AckState::Serving => ack.term == term,
+                AckState::Returned | AckState::Refused => false,
+            })
+        };
+        let has_shed = lease.progress.shedding.is_some()
+            && !releasing
+            && former.is_empty()
+            && lease.nodes().all(follows);
         ready.retain(|index| !lease.progress.ready.contains(*index));
         refused.retain(|index| !lease.progress.ready.contains(*index));
         // The last one that was missing may have left.
@@ -152,6 +163,9 @@ impl State {
             && lease.nodes().all(|n| lease.progress.ready.contains(n));
         if all || !ready.is_empty() {
             self.nodes_ready(id, ready, now);
+        }
+        if has_shed {
+            self.has_shed(id);
         }
         if !releasing && !refused.is_empty() && self.nodes_refused(id, &refused, now) {
             return;
@@ -184,6 +198,21 @@ impl State {
             self.set_condition(id, ConditionKind::Delayed, None);
         } else {
             self.log_lease(id, EventName::LeaseProgress, entry);
+        }
+    }
+
+    /// Every node follows terms without the GPUs or slices that the lease has given up: they are free.
+    fn has_shed(&mut self, id: LeaseId) {
+        let lease = self
+            .leases
+            .get_mut(&id)
+            .expect("the caller names a lease that exists");
+        lease.progress.shedding = None;
+        let nodes: Vec<NodeIndex> = lease.nodes().collect();
+        self.log_lease(id, EventName::LeaseProgress, progress_entry("shed", &nodes));
+        for index in nodes {
+            self.cell.release_node(leaving(id), index);
+            self.stir_nodes([index]);
         }
     }
 

@@ -4,9 +4,10 @@ use crate::state::State;
 use leasehold_common::account::Account;
 use leasehold_common::api::{AccountView, ConditionView, LeaseView, SegmentView};
 use leasehold_common::hostlist;
-use leasehold_common::ids::NodeIndex;
-use leasehold_common::lease::{LeaseRecord, LeaseState};
+use leasehold_common::ids::{NodeIndex, NodeName};
+use leasehold_common::lease::{GpuSlots, LeaseRecord, LeaseState};
 use leasehold_common::node_set::NodeSet;
+use std::collections::BTreeMap;
 
 /// Lists leave out the GPUs of leases with more nodes than this: a lease of a whole cell has
 /// megabytes of them.
@@ -73,6 +74,7 @@ impl State {
                 .segment()
                 .map_or_else(String::new, |s| self.fold(&s.spares)),
             nodes_leaving: self.fold(&lease.former()),
+            gpus_leaving: self.gpus_given_up(lease),
             segments: self.segment_views(lease),
             node_count: count as u64,
             nodes_ready: lease.progress.ready.len() as u64,
@@ -101,9 +103,29 @@ impl State {
                 to: segment.to,
                 nodes: self.fold(&segment.nodes),
                 spares: self.fold(&segment.spares),
+                gpus: self.slots_by_name(segment.gpus.iter().map(|(node, slots)| (*node, *slots))),
                 reason: segment.reason.clone(),
             })
             .collect()
+    }
+
+    /// What it has given up on nodes that it still has, as long as they have not said that they follow.
+    fn gpus_given_up(&self, lease: &LeaseRecord) -> BTreeMap<NodeName, GpuSlots> {
+        if lease.progress.shedding.is_none() {
+            return BTreeMap::new();
+        }
+        let former = lease.former();
+        let leaving = lease.leaving().into_iter();
+        let parts = leaving.filter(|(node, _)| !former.contains(*node));
+        self.slots_by_name(parts.filter_map(|(node, left)| Some((node, left.gpus?))))
+    }
+
+    fn slots_by_name(
+        &self,
+        slots: impl Iterator<Item = (NodeIndex, GpuSlots)>,
+    ) -> BTreeMap<NodeName, GpuSlots> {
+        let each = slots.filter_map(|(node, slots)| Some((self.node_name(node)?.clone(), slots)));
+        each.collect()
     }
 
     fn condition_views(&self, lease: &LeaseRecord) -> Vec<ConditionView> {

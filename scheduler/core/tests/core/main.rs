@@ -29,6 +29,8 @@ mod nodes;
 #[cfg(test)]
 mod packing;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power;

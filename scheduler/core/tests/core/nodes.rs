@@ -15,7 +15,7 @@ fn shrink(id: LeaseId, nodes: u32) -> Command {
         id,
         ShrinkLease {
             nodes: Some(nodes),
-            drop: None,
+            ..ShrinkLease::default()
         },
     )
 }
@@ -24,8 +24,8 @@ fn drop_nodes(id: LeaseId, list: &str) -> Command {
     Command::ShrinkLease(
         id,
         ShrinkLease {
-            nodes: None,
             drop: Some(list.into()),
+            ..ShrinkLease::default()
         },
     )
 }

@@ -33,6 +33,7 @@ mod surplus;
 mod survey;
 mod tally;
 mod together;
+mod trim;
 mod wait;
 mod whole;
 mod window;
@@ -43,6 +44,7 @@ pub use replace::{replace, spare_for};
 pub use score::Score;
 pub use shrink::{Gang, Shrunk, drop_nodes, shape_of, shrink};
 pub use surplus::surplus;
+pub use trim::{Part, Trimmed, trim_gpus, trim_slices};
 
 use crate::cell::Cell;
 use crate::checker::{Violation, violations};

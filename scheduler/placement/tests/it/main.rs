@@ -39,4 +39,7 @@ mod slices;
 mod stories;
 #[cfg(test)]
 mod surplus;
+#[cfg(test)]
+mod trim;
+#[cfg(test)]
 mod whole;

@@ -13,7 +13,7 @@ use leasehold_placement::checker::violations;
 use leasehold_placement::{Decision, End, Request, plan};
 use proptest::prelude::*;
 
-fn slices(wanted: &[(&str, u32)]) -> Shape {
+pub fn slices(wanted: &[(&str, u32)]) -> Shape {
     let each = wanted
         .iter()
         .map(|(name, count)| (name.parse().unwrap(), *count));
@@ -21,7 +21,7 @@ fn slices(wanted: &[(&str, u32)]) -> Shape {
 }
 
 /// HGX nodes whose GPUs can be partitioned.
-fn sliceable(racks: u32, per_rack: u32) -> Twice {
+pub fn sliceable(racks: u32, per_rack: u32) -> Twice {
     let mut fleet = Twice::hgx(racks, per_rack);
     let name = "h200".parse().unwrap();
     fleet.describe(SkuCatalogue::built_in().get(&name).unwrap().clone());

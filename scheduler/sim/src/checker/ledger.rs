@@ -265,6 +265,7 @@ impl Ledger {
                         .collect()
                 });
                 overlap::is_back(whole, &self.leases, lease)?;
+                overlap::is_shed(whole, &self.leases, lease)?;
                 self.within_quota(lease)?;
             }
         }

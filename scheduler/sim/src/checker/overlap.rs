@@ -123,10 +123,12 @@ pub fn is_back(
         let theirs = old.placement.iter().enumerate();
         // A lease that goes on has ended on the nodes it has no longer.
         let theirs = theirs.filter(|(at, _)| had_ended || *at < last);
-        let nodes = theirs.flat_map(|(_, theirs)| theirs.nodes.iter().map(move |n| (n, theirs)));
-        let has_it = |node| !had_ended && old.nodes().any(|n| n == node);
-        let is_taken = |node| mine.nodes.contains(node) && is_new(node) && !has_it(node);
-        for (node, theirs) in nodes.filter(|(n, _)| is_taken(*n)) {
+        let nodes =
+            theirs.flat_map(|(at, theirs)| theirs.nodes.iter().map(move |n| (n, at, theirs)));
+        // Of a node that it had to the last, what it had before is another matter: `is_shed`.
+        let kept = |node, at| at < last && old.nodes().any(|n| n == node);
+        let is_taken = |node, at| mine.nodes.contains(node) && is_new(node) && !kept(node, at);
+        for (node, _, theirs) in nodes.filter(|(n, at, _)| is_taken(*n, *at)) {
             let both = shared(mine, theirs, node, placed.side == old.side);
             if !both.is_empty() && !returned.contains(node) {
                 return Err(Broken::new(
@@ -137,6 +139,46 @@ pub fn is_back(
                         placed.id, old.id, old.state
                     ),
                 ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A lease that has just been placed is on nothing that another has given up on a node it keeps, as long as
+/// that node has not said that it follows.
+pub fn is_shed(
+    before: &BTreeMap<LeaseId, LeaseRecord>,
+    now: &BTreeMap<LeaseId, LeaseRecord>,
+    placed: &LeaseRecord,
+) -> Result<(), Broken> {
+    let Some(mine) = placed.segment() else {
+        return Ok(());
+    };
+    let had = before.get(&placed.id);
+    let is_new = |node| had.is_none_or(|had| had.nodes().all(|had| had != node));
+    for old in before.values().filter(|old| old.id != placed.id) {
+        // What is followed, or back, in this very commit is so.
+        let progress = &now.get(&old.id).unwrap_or(old).progress;
+        let still = progress.shedding;
+        let (Some(since), Some(last)) = (old.progress.shedding.and(still), old.segment()) else {
+            continue;
+        };
+        for earlier in old.placement.iter().skip(since as usize) {
+            let nodes = mine.nodes.iter().filter(|node| is_new(*node));
+            let nodes = nodes.filter(|n| earlier.nodes.contains(*n) && last.nodes.contains(*n));
+            for node in nodes.filter(|n| !progress.returned.contains(*n)) {
+                let both = shared(mine, earlier, node, placed.side == old.side);
+                if !both.is_empty() {
+                    return Err(Broken::new(
+                        "what a lease gives up is given again only once its node follows",
+                        format!(
+                            "lease {} was placed on gpus {both} of node {node}, which lease {} \
+                             ({}) gave up and the node may still serve",
+                            placed.id, old.id, old.state
+                        ),
+                    ));
+                }
             }
         }
     }

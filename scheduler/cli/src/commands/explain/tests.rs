@@ -47,6 +47,7 @@ fn four_nodes_in_a_rack() -> LeaseView {
         nodes: String::new(),
         spares: String::new(),
         nodes_leaving: String::new(),
+        gpus_leaving: BTreeMap::new(),
         segments: Vec::new(),
         node_count: 0,
         nodes_ready: 0,

@@ -52,7 +52,7 @@ pub(super) fn request(wanted: &Wanted) -> Result<api::CreateLease, Failure> {
             whole: wanted.whole,
         },
         (None, Some(count), None, None) => Shape::gpus(count),
-        (None, None, None, Some(slices)) => sliced(slices)?,
+        (None, None, None, Some(slices)) => Shape::slices(profiles(slices)?),
         (None, None, Some(prefix), None) => Shape::Unit {
             prefix: prefix.clone(),
         },
@@ -85,7 +85,7 @@ pub(super) fn request(wanted: &Wanted) -> Result<api::CreateLease, Failure> {
 }
 
 /// Slices of each profile once.
-fn sliced(slices: &[(MigProfile, u32)]) -> Result<Shape, Failure> {
+fn profiles(slices: &[(MigProfile, u32)]) -> Result<BTreeMap<MigProfile, u32>, Failure> {
     let mut profiles = BTreeMap::new();
     for (profile, count) in slices {
         if profiles.insert(profile.clone(), *count).is_some() {
@@ -94,7 +94,7 @@ fn sliced(slices: &[(MigProfile, u32)]) -> Result<Shape, Failure> {
             )));
         }
     }
-    Ok(Shape::Slices { profiles })
+    Ok(profiles)
 }
 
 async fn create(args: &CreateLease, session: &mut Session<'_>) -> Result<Exit, Failure> {

@@ -1,24 +1,34 @@
-//! `leasectl leases shrink` and `replace`: nodes that a lease gives up while it goes on.
+//! `leasectl leases shrink` and `replace`: what a lease gives up while it goes on.
 
+use super::profiles;
 use crate::args::{ReplaceNode, ShrinkLease};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::{Session, Unasked};
 use leasehold_common::api::{self, LeaseView};
+use leasehold_common::lease::Shape;
 use serde::Serialize;
 
-/// Takes nodes from a lease.
+/// Takes nodes, GPUs or slices from a lease.
 ///
 /// # Errors
-/// Those of the client; it was not confirmed.
+/// Those of the client; it was not confirmed; a profile that is named twice.
 pub async fn shrink(args: &ShrinkLease, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let slices = profiles(&args.slices)?;
+    let what = match (args.nodes, &args.drop, args.gpus) {
+        (Some(count), _, _) => format!("all nodes of lease {} but {count}", args.id),
+        (None, Some(list), _) => format!("{list} of lease {}", args.id),
+        (None, None, Some(count)) => format!("all GPUs of lease {} but {count}", args.id),
+        (None, None, None) => {
+            let stay = Shape::slices(slices.clone());
+            format!("all slices of lease {} but {stay}", args.id)
+        }
+    };
     let body = api::ShrinkLease {
         nodes: args.nodes,
         drop: args.drop.clone(),
-    };
-    let what = match (args.nodes, &args.drop) {
-        (Some(count), _) => format!("all nodes of lease {} but {count}", args.id),
-        (None, list) => format!("{} of lease {}", list.as_deref().unwrap_or(""), args.id),
+        gpus: args.gpus,
+        slices: (!slices.is_empty()).then_some(slices),
     };
     let change = Change {
         path: format!("/v1/leases/{}/shrink", args.id),

@@ -117,6 +117,14 @@ fn shape(shape: &Shape) -> String {
     }
 }
 
+/// What it has given up and not got rid of yet.
+fn leaving(lease: &LeaseView) -> String {
+    let nodes = Some(lease.nodes_leaving.clone()).filter(|nodes| !nodes.is_empty());
+    let gpus = lease.gpus_leaving.iter();
+    let gpus = gpus.map(|(node, gpus)| format!("gpus {gpus} of {node}"));
+    nodes.into_iter().chain(gpus).collect::<Vec<_>>().join(", ")
+}
+
 /// How close together its nodes are to be.
 pub(in crate::commands) fn within(locality: Locality) -> String {
     match locality {
@@ -196,7 +204,7 @@ impl Show for LeaseView {
             ("host", or_none(self.host.map(host))),
             ("nodes", self.nodes.clone()),
             ("spares", self.spares.clone()),
-            ("leaving", self.nodes_leaving.clone()),
+            ("leaving", leaving(self)),
             (
                 "ready",
                 format!("{} of {}", self.nodes_ready, self.node_count),
@@ -230,7 +238,13 @@ impl Show for LeaseView {
                 "" => String::new(),
                 spares => format!(", spare {spares}"),
             };
-            let line = format!("{from}{to}: {}{spares} ({})", segment.nodes, segment.reason);
+            let parts = segment.gpus.iter();
+            let parts = parts.map(|(node, gpus)| format!(", gpus {gpus} of {node}"));
+            let parts: String = parts.collect();
+            let line = format!(
+                "{from}{to}: {}{parts}{spares} ({})",
+                segment.nodes, segment.reason
+            );
             text.push_str(&format!("{:<9} {line}\n", "segment"));
         }
         for condition in &self.conditions {
